@@ -1,0 +1,56 @@
+"""What a model and a strategy see of the stream: clips, and nothing that says where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """B clips, ready for the model. There is no label and no task identity in here, by design.
+
+    Attributes:
+        audio: float (B, 1, T, F), normalised log-mel spectrogram, time before frequency.
+        video: float (B, frames, 3, H, W), ImageNet-normalised.
+        clip_id: B names, for bookkeeping only.
+    """
+
+    audio: Tensor
+    video: Tensor
+    clip_id: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return self.audio.shape[0]
+
+    @staticmethod
+    def from_wire(audio: Tensor, video: Tensor, clip_id: Iterable[str], device: torch.device | str = "cpu") -> Batch:
+        """Clips as loaders and the rehearsal memory keep them (float16 audio, uint8 video) -> model input on `device`.
+
+        Args:
+            audio: float16 (B, 1, T, F), normalised log-mel.
+            video: uint8 (B, frames, 3, H, W), RGB.
+        """
+        audio = audio.to(device, non_blocking=True).float()
+        video = video.to(device, non_blocking=True)
+        # Built from CPU floats on purpose: two tiny constant transfers, no synchronisation.
+        scale = torch.tensor([1 / (255 * s) for s in IMAGENET_STD]).to(device, non_blocking=True)
+        shift = torch.tensor([m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)])
+        shift = shift.to(device, non_blocking=True)
+        video = video.float() * scale.view(3, 1, 1) - shift.view(3, 1, 1)
+        return Batch(audio, video, tuple(clip_id))
+
+    @staticmethod
+    def cat(batches: Sequence[Batch]) -> Batch:
+        """Join batches along the clip axis, in order."""
+        return Batch(
+            torch.cat([b.audio for b in batches]),
+            torch.cat([b.video for b in batches]),
+            tuple(name for b in batches for name in b.clip_id),
+        )

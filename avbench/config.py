@@ -1,0 +1,244 @@
+"""One configuration object: the command line, YAML files and Python all build a `RunConfig`.
+
+It is resolved in layers, later ones winning: field defaults, the benchmark's profile, the strategy's preset for that
+benchmark, a YAML file, single overrides. The result is complete: a run directory needs nothing else to be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from avbench.errors import UsageError
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class ClipShape(Section):
+    """The shape of one clip as the model sees it; benchmark and model share it. Defaults: the paper (spec 1, 6)."""
+
+    frames: Positive = 4
+    image_size: Positive = 224  # pixels, square
+    audio_frames: Positive = 1024  # spectrogram columns (time)
+    mel_bins: Positive = 128
+    patch: Positive = 16  # side of a patch, in pixels and in spectrogram cells
+
+    @model_validator(mode="after")
+    def _divisible(self) -> ClipShape:
+        for name in ("image_size", "audio_frames", "mel_bins"):
+            if getattr(self, name) % self.patch:
+                raise ValueError(f"{name} = {getattr(self, name)} is not a multiple of patch = {self.patch}")
+        return self
+
+    @property
+    def audio_grid(self) -> tuple[int, int]:
+        """Audio tokens along (time, frequency); a token's index is `t * frequency + f`."""
+        return self.audio_frames // self.patch, self.mel_bins // self.patch
+
+    @property
+    def video_grid(self) -> tuple[int, int, int]:
+        """Video tokens along (frame, row, column); a token's index is `t * rows * columns + row * columns + column`."""
+        side = self.image_size // self.patch
+        return self.frames, side, side
+
+    @property
+    def audio_tokens(self) -> int:
+        """M, the number of audio tokens of a clip."""
+        time, frequency = self.audio_grid
+        return time * frequency
+
+    @property
+    def video_tokens(self) -> int:
+        """N, the number of video tokens of a clip."""
+        frames, rows, columns = self.video_grid
+        return frames * rows * columns
+
+
+class ModelConfig(Section):
+    """Widths and depths of the audio-video MAE; the defaults are the paper's ViT-B (stella.md section 1)."""
+
+    width: Positive = 768
+    heads: Positive = 12
+    unimodal_depth: Positive = 10
+    fusion_depth: Positive = 2
+    mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
+    decoder_width: Positive = 512
+    decoder_depth: Positive = 8
+    decoder_heads: Positive = 16
+    mask_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.8  # share of all tokens hidden from the encoder
+    normalise_targets: bool = True  # reconstruct patches with zero mean and unit variance
+    target_epsilon: Annotated[float, Field(gt=0)] = 1e-6
+    temperature: Annotated[float, Field(gt=0)] = 0.05  # of the contrastive loss
+    legacy_head_merge: bool = False  # the matching module as released, heads merged without a transpose
+
+    @model_validator(mode="after")
+    def _divisible(self) -> ModelConfig:
+        for width, heads in (("width", "heads"), ("decoder_width", "decoder_heads")):
+            if getattr(self, width) % getattr(self, heads):
+                raise ValueError(f"{width} = {getattr(self, width)} is not a multiple of {heads} = {getattr(self, heads)}")
+        return self
+
+
+class TrainingConfig(Section):
+    """Schedule, objective and optimizer of continual pre-training; the defaults are the paper's for Continual-VS."""
+
+    epochs: Positive = 10  # per task
+    batch_size: Positive = 48  # clips of the stream per step
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    betas: tuple[Fraction, Fraction] = (0.95, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-7  # L2, not decoupled; none on biases, norms, embeddings, tokens
+    matching_decay_factor: Annotated[float, Field(ge=0)] = 1.0  # times weight_decay, for the matching module
+    clip_gradient: Annotated[float, Field(gt=0)] | None = None  # largest global norm
+    reconstruction_weight: Annotated[float, Field(ge=0)] = 1.0
+    contrastive_weight: Annotated[float, Field(ge=0)] = 0.1
+    base_weights: str | None = None  # a safetensors file, `shipped:NAME` for one inside the package, or none
+    log_every: Positive = 5  # steps
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
+    keep_checkpoints: Positive = 2
+
+
+class EvaluationConfig(Section):
+    """Zero-shot retrieval after every experience."""
+
+    recall_at: tuple[Positive, ...] = (1, 5, 10)
+    batch_size: Positive = 64
+    gallery: Literal["pool", "task"] = "pool"  # the published protocol ranks among the whole benchmark
+    largest_saved_similarity: Positive = 5000  # galleries above this keep ranks, not the matrix
+    examples: Annotated[int, Field(ge=0)] = 6  # retrieval examples kept for the report
+
+
+class RunConfig(Section):
+    """Everything that decides a run. `data` belongs to the benchmark, `options` to the strategy."""
+
+    strategy: str
+    bench: str
+    profile: str = "quick"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    order: Literal["default", "shuffled"] = "default"
+    limit: Positive | None = None  # clips per task and stream; marks the result as limited
+    device: str = "auto"  # auto, cpu, cuda, cuda:N
+    precision: Literal["fp32", "bf16"] = "fp32"
+    workers: Annotated[int, Field(ge=0)] = 0  # loader processes
+    threads: Annotated[int, Field(ge=0)] = 0  # CPU threads for arithmetic; 0 measures at the start and chooses
+    clip: ClipShape = ClipShape()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    data: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """`a.b=c` -> {"a": {"b": c}}, the value read as YAML (so `true`, `3`, `[1, 5]` and `null` mean what they say)."""
+    key, separator, value = text.partition("=")
+    parts = key.strip().split(".")
+    if not separator or not all(parts):
+        raise UsageError(f"--set {text!r} is not of the form a.b=value, for example --set training.epochs=3")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {text!r}: the value is not valid YAML ({error})") from None
+    nested: dict[str, Any] = {parts[-1]: parsed}
+    for part in reversed(parts[:-1]):
+        nested = {part: nested}
+    return nested
+
+
+def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`extra` laid over `base`, mappings merged, everything else replaced."""
+    merged = dict(base)
+    for key, value in extra.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        UsageError: the file can't be read, is not YAML, or holds no mapping.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"can't read the configuration {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} must hold a mapping such as `training: {{epochs: 3}}`")
+    return content
+
+
+def validate(section: type[BaseModel], values: Mapping[str, Any], where: str) -> Any:
+    """`values` as a `section`, or one `UsageError` that lists every wrong key under its full name."""
+    try:
+        return section.model_validate(dict(values))
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            name = ".".join([*([where] if where else []), *map(str, item["loc"])]) or where or "configuration"
+            problems.append(f"{name}: {_explain(item, section)}")
+        raise UsageError("; ".join(problems)) from None
+
+
+def _explain(item: Mapping[str, Any], section: type[BaseModel]) -> str:
+    from difflib import get_close_matches
+
+    if item["type"] == "extra_forbidden":
+        owner: Any = section
+        for part in item["loc"][:-1]:
+            owner = owner.model_fields[part].annotation if part in getattr(owner, "model_fields", {}) else None
+        known = sorted(getattr(owner, "model_fields", {}))
+        near = get_close_matches(str(item["loc"][-1]), known, n=1)
+        return f"unknown option (did you mean {near[0]!r}?)" if near else f"unknown option; known are {', '.join(known)}"
+    given = "" if item["type"] == "missing" else f" (given: {item['input']!r})"
+    return f"{item['msg'].removeprefix('Value error, ')}{given}"
+
+
+def resolve(
+    strategy: str,
+    bench: str,
+    profile: str = "quick",
+    *,
+    files: Sequence[Path] = (),
+    overrides: Sequence[Mapping[str, Any]] = (),
+) -> RunConfig:
+    """The complete configuration of a run, every key checked against the benchmark's and strategy's own sections.
+
+    Raises:
+        UsageError: an unknown name (with the nearest known one), profile, key, or a value of the wrong kind.
+        PluginError: the strategy or benchmark can't be loaded.
+    """
+    from avbench import registry
+
+    bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
+    profiles = bench_plugin.card().get("profiles", {})
+    if profile not in profiles:
+        raise UsageError(f"{bench} has no profile {profile!r}; it has {', '.join(sorted(profiles)) or 'none'}")
+    presets = strategy_plugin.card().get("presets", {})
+    layers = [profiles[profile], presets.get("default", {}), presets.get(bench, {}), *map(read_yaml, files), *overrides]
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values = merge(values, layer)
+    values |= {"strategy": strategy, "bench": bench, "profile": profile}
+    config: RunConfig = validate(RunConfig, values, "")
+    data = validate(bench_plugin.load().Config, config.data, "data")
+    options = validate(strategy_plugin.load().Config, config.options, "options")
+    return config.model_copy(update={"data": data.model_dump(mode="json"), "options": options.model_dump(mode="json")})
+
+
+def dump(config: RunConfig) -> str:
+    """The configuration as YAML, in the order of its fields."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

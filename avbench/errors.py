@@ -1,0 +1,49 @@
+"""The errors avbench raises for its users. Each message names the thing, the place and the remedy.
+
+The command line prints the message of any `AvbenchError` and leaves with its `exit_code`; it never prints a traceback
+for one. Programming errors stay ordinary exceptions.
+"""
+
+
+class AvbenchError(Exception):
+    """Something the user can mend. `exit_code` is the status the command line leaves with."""
+
+    exit_code = 1
+
+
+class UsageError(AvbenchError):
+    """An unknown name, a mistyped option, a value out of range: nothing was started."""
+
+    exit_code = 2
+
+
+class DataError(AvbenchError):
+    """Data that is missing or can't be used: nothing was trained on something else instead."""
+
+    exit_code = 2
+
+
+class MediaError(AvbenchError):
+    """One clip that can't be read. `reason` is a short stable word, such as `no-audio`, used to count such clips."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class PluginError(AvbenchError):
+    """A strategy or benchmark that can't be loaded, blamed on the distribution that brought it."""
+
+
+class RunDirectoryError(AvbenchError):
+    """A run directory that holds another run, is damaged, or can't be written."""
+
+
+class CheckpointError(RunDirectoryError):
+    """A checkpoint that can't be written or safely read."""
+
+
+class Interrupted(AvbenchError):
+    """The run was asked to stop, wrote a checkpoint and can be resumed (exit code 75, "try again later")."""
+
+    exit_code = 75

@@ -1,0 +1,1 @@
+"""The audio-video masked autoencoder and the matching module. Nothing here knows a strategy, a dataset or a file."""

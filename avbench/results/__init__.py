@@ -1,0 +1,1 @@
+"""Run directories: journal, results schema, provenance. Nothing here draws."""

@@ -1,0 +1,1 @@
+"""Benchmarks: streams of clips and their protocols."""

@@ -1,0 +1,1 @@
+"""Evaluation: retrieval recall and forgetting. Nothing here reads a strategy."""

@@ -1,0 +1,1 @@
+"""Reports: static HTML from run directories. Nothing here computes a metric."""
