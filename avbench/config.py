@@ -86,7 +86,8 @@ class ModelConfig(Section):
     def _divisible(self) -> ModelConfig:
         for width, heads in (("width", "heads"), ("decoder_width", "decoder_heads")):
             if getattr(self, width) % getattr(self, heads):
-                raise ValueError(f"{width} = {getattr(self, width)} is not a multiple of {heads} = {getattr(self, heads)}")
+                given = f"{width} = {getattr(self, width)}", f"{heads} = {getattr(self, heads)}"
+                raise ValueError(f"{given[0]} is not a multiple of {given[1]}")
         return self
 
 
@@ -106,6 +107,16 @@ class TrainingConfig(Section):
     log_every: Positive = 5  # steps
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
     keep_checkpoints: Positive = 2
+
+
+class PretrainingConfig(Section):
+    """How base weights are made before the stream starts: plain pre-training of backbone and matching module."""
+
+    epochs: Positive = 12
+    batch_size: Positive = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3  # highest; cosine to zero after the warm-up
+    warmup_steps: Annotated[int, Field(ge=0)] = 20
+    matching_extra_epochs: Annotated[int, Field(ge=0)] = 0  # of the matching module alone, on the frozen backbone
 
 
 class EvaluationConfig(Section):
@@ -134,6 +145,7 @@ class RunConfig(Section):
     clip: ClipShape = ClipShape()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     data: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -202,7 +214,8 @@ def _explain(item: Mapping[str, Any], section: type[BaseModel]) -> str:
             owner = owner.model_fields[part].annotation if part in getattr(owner, "model_fields", {}) else None
         known = sorted(getattr(owner, "model_fields", {}))
         near = get_close_matches(str(item["loc"][-1]), known, n=1)
-        return f"unknown option (did you mean {near[0]!r}?)" if near else f"unknown option; known are {', '.join(known)}"
+        hint = f" (did you mean {near[0]!r}?)" if near else f"; known are {', '.join(known)}"
+        return f"unknown option{hint}"
     given = "" if item["type"] == "missing" else f" (given: {item['input']!r})"
     return f"{item['msg'].removeprefix('Value error, ')}{given}"
 

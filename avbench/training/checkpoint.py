@@ -1,0 +1,141 @@
+"""Checkpoints: folders of safetensors and JSON that appear whole or not at all.
+
+Avalanche's own checkpoints pickle objects, which fails with current versions and would execute what a file says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from avbench.errors import CheckpointError
+from avbench.training.weights import read_tensors
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Named groups of tensors, and a JSON-compatible state."""
+
+    tensors: dict[str, dict[str, Tensor]]
+    state: dict[str, Any]
+
+
+def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: int) -> Path:
+    """Write `folder/step-STEP-FINISHED`, then remove all but the newest `keep` checkpoints.
+
+    Args:
+        step: updates so far.
+        finished: experiences finished so far.
+        checkpoint: what to write; a checkpoint of the same place that is already there is the same, and stays.
+        keep: how many to keep, at least 1.
+
+    Raises:
+        CheckpointError: nothing could be written, for example because the disk is full; older checkpoints are intact.
+    """
+    target = folder / f"step-{step:09d}-{finished:04d}"
+    partial = folder / f".partial-{os.getpid()}-{target.name}"
+    if target.is_dir() and _is_whole(target):
+        return target
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        sizes = {}
+        for name, tensors in checkpoint.tensors.items():
+            file = partial / f"{name}.safetensors"
+            save_file({key: value.contiguous() for key, value in tensors.items()}, file)
+            _sync(file)
+            sizes[name] = file.stat().st_size
+        manifest = {"format": FORMAT, "step": step, "sizes": sizes, "state": checkpoint.state}
+        file = partial / "checkpoint.json"
+        file.write_text(json.dumps(manifest), encoding="utf-8")
+        _sync(file)
+        if target.exists():
+            shutil.rmtree(target)  # damaged, or it would have stayed
+        partial.rename(target)
+        _sync(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise CheckpointError(
+            f"can't write the checkpoint {target}: {error}; the previous one is intact, make room and `avbench resume`"
+        ) from None
+    _rotate(folder, keep)
+    return target
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rotate(folder: Path, keep: int) -> None:
+    for old in _all(folder)[:-keep]:
+        # Renamed first, so that a kill in the middle of the removal leaves nothing that looks whole.
+        doomed = old.with_name(f".partial-old-{old.name}")
+        old.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    for stale in folder.glob(".partial-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def _all(folder: Path) -> list[Path]:
+    found = [path for path in folder.glob("step-*") if re.fullmatch(r"step-\d{9,}-\d{4,}", path.name)]
+    return sorted(found, key=lambda path: [int(part) for part in path.name.split("-")[1:]])
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest whole checkpoint, or None."""
+    return next(reversed(_all(folder)), None)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint; nothing in it is ever executed.
+
+    Raises:
+        CheckpointError: a file is missing, cut short, of another format, or no safetensors file.
+    """
+    manifest = _manifest(path)
+    tensors: dict[str, dict[str, Tensor]] = {}
+    for name, size in manifest["sizes"].items():
+        file = path / f"{Path(name).name}.safetensors"
+        if not file.is_file() or file.stat().st_size != size:
+            raise CheckpointError(
+                f"the checkpoint file {file} is missing or cut short; delete the folder {path} and resume again, from "
+                "the checkpoint before it"
+            )
+        tensors[name] = read_tensors(file)
+    return Checkpoint(tensors, manifest["state"])
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        load(path)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _manifest(path: Path) -> Mapping[str, Any]:
+    file = path / "checkpoint.json"
+    try:
+        manifest: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        known = manifest["format"] == FORMAT and isinstance(manifest["sizes"], dict) and "state" in manifest
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{file} can't be read ({error}); delete the folder {path} and resume again") from None
+    if not known:
+        raise CheckpointError(f"{path} has checkpoint format {manifest['format']!r}; this version reads {FORMAT}")
+    return manifest

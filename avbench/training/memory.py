@@ -1,0 +1,125 @@
+"""The rehearsal memory: a preallocated store of tensors, filled by reservoir sampling over visits.
+
+Reservoir sampling (Vitter's Algorithm R) needs no task boundaries: after n visits every visit is in a memory of M slots
+with probability M / n. Visits, not distinct clips, are counted, so a clip seen in several epochs may be stored twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value kept per clip. `beside_model` fields live on the compute device: they come from it, every step."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
+    beside_model: bool = True
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes per clip."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+class TensorStore:
+    """At most `capacity` clips, each a value for every field.
+
+    Args:
+        capacity: slots.
+        fields: what is stored per clip, by name.
+        device: where `beside_model` fields live; the others stay in (pinned, for CUDA) host memory.
+    """
+
+    def __init__(self, capacity: int, fields: Mapping[str, Field], device: torch.device) -> None:
+        self.capacity = capacity
+        self.fields = dict(fields)
+        self.visits = 0
+        self.clip_ids: list[str] = []
+        pin = device.type == "cuda"
+        self._values = {
+            name: torch.zeros(capacity, *field.shape, dtype=field.dtype, device=device)
+            if field.beside_model
+            else torch.zeros(capacity, *field.shape, dtype=field.dtype, pin_memory=pin)
+            for name, field in self.fields.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all slots, filled or not."""
+        return self.capacity * sum(field.nbytes for field in self.fields.values())
+
+    def add(
+        self,
+        values: Mapping[str, Tensor],
+        clip_ids: Sequence[str],
+        generator: torch.Generator,
+        keep: Tensor | None = None,
+    ) -> None:
+        """Offer a batch, one visit per clip, in order.
+
+        Args:
+            values: (B, *shape) per field.
+            clip_ids: B names.
+            generator: source of the reservoir's draws; one per visit, whatever becomes of it.
+            keep: bool (B,) on the CPU; clips with False are not offered (and are no visit).
+        """
+        if set(values) != set(self.fields):
+            raise ValueError(f"the memory holds {sorted(self.fields)}, but was given {sorted(values)}")
+        offered = range(len(clip_ids)) if keep is None else keep.nonzero().flatten().tolist()
+        places = self._places(offered, generator)
+        if not places:
+            return
+        slots, sources = torch.tensor(list(places)), torch.tensor(list(places.values()))
+        self.write(slots, {name: value.detach()[sources.to(value.device)] for name, value in values.items()})
+        for slot, source in places.items():
+            if slot == len(self.clip_ids):
+                self.clip_ids.append(clip_ids[source])
+            else:
+                self.clip_ids[slot] = clip_ids[source]
+
+    def _places(self, offered: Sequence[int], generator: torch.Generator) -> dict[int, int]:
+        # slot -> clip of the batch; when two clips of one batch draw the same slot, the later one stands.
+        draws = torch.rand(len(offered), generator=generator, dtype=torch.float64).tolist()
+        places: dict[int, int] = {}
+        for source, draw in zip(offered, draws, strict=True):
+            slot = self.visits if self.visits < self.capacity else int(draw * (self.visits + 1))
+            if slot < self.capacity:
+                places[slot] = source
+            self.visits += 1
+        return places
+
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """`min(count, len(self))` distinct slots, uniformly, in drawn order: int64 on the CPU."""
+        return torch.randperm(len(self), generator=generator)[:count]
+
+    def read(self, slots: Tensor) -> dict[str, Tensor]:
+        """The values of `slots`, each field where it lives."""
+        return {name: value[slots.to(value.device, non_blocking=True)] for name, value in self._values.items()}
+
+    def write(self, slots: Tensor, values: Mapping[str, Tensor]) -> None:
+        """Overwrite fields of distinct `slots`."""
+        for name, value in values.items():
+            target = self._values[name]
+            target.index_copy_(0, slots.to(target.device), value.detach().to(target.device, target.dtype))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The filled slots of every field (CPU)."""
+        return {name: value[: len(self)].cpu().contiguous() for name, value in self._values.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor], clip_ids: Sequence[str], visits: int) -> None:
+        """Restore a store of the same fields and capacity."""
+        if set(state) != set(self.fields) or len(clip_ids) > self.capacity:
+            raise ValueError("the saved rehearsal memory is of another method or capacity")
+        self.clip_ids, self.visits = list(clip_ids), visits
+        for name, value in state.items():
+            self._values[name][: len(self)].copy_(value)

@@ -1,0 +1,69 @@
+"""Base pre-training: what happens before the stream begins.
+
+Continual pre-training starts from base weights (STELLA, section 5.1: AudioSet-20k and VGGSound classes outside the
+tasks). This makes such weights: the backbone learns by reconstruction and contrast on shuffled base clips, the matching
+module learns on the same batches without reaching the backbone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from avbench.config import PretrainingConfig, Section
+from avbench.model.matching import AudioVideoMatching, matching_pairs
+from avbench.training.memory import Field
+from avbench.training.strategy import AudioVideoStrategy, Context, Step
+
+
+class BasePretraining(AudioVideoStrategy):
+    """Plain training of backbone and matching module; no memory."""
+
+    Config = Section
+
+    def memory_fields(self) -> dict[str, Field]:
+        """Nothing is rehearsed."""
+        return {}
+
+    def setup(self, context: Context) -> None:
+        """Build the matching module beside the backbone."""
+        self.matching = AudioVideoMatching(context.model.width, context.model.heads, context.model.legacy_head_merge)
+        self.matching.to(context.device)
+        self.correct: list[Tensor] = []
+        super().setup(context)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The matching module is trained and saved too."""
+        return {"matching": self.matching}
+
+    def penalty(self, step: Step) -> dict[str, Tensor]:
+        """The matching loss (STELLA, Equation 8) on tokens the backbone gives without a graph."""
+        is_match, partner = matching_pairs(len(step.stream), self.generators["aux"])
+        is_match, partner = is_match.to(self.context.device), partner.to(self.context.device)
+        with torch.no_grad():
+            audio, video = self.net.encode_tokens(step.stream)
+            tokens = self.net.fuse(audio, video[partner])
+        logits = self.matching(*tokens).float()
+        self.correct = [*self.correct[-49:], ((logits.detach() > 0) == is_match).float().mean()]
+        return {"matching": binary_cross_entropy_with_logits(logits, is_match.float())}
+
+    @property
+    def matching_accuracy(self) -> float:
+        """Share of pairs told right over the last 50 batches."""
+        return float(torch.stack(self.correct).mean()) if self.correct else float("nan")
+
+
+def cosine_schedule(config: PretrainingConfig, steps: int) -> Callable[[int], float]:
+    """Linear warm-up, then half a cosine down to zero at `steps`."""
+
+    def rate(step: int) -> float:
+        if step < config.warmup_steps:
+            return config.learning_rate * (step + 1) / config.warmup_steps
+        share = (step - config.warmup_steps) / max(steps - config.warmup_steps, 1)
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+    return rate

@@ -1,0 +1,221 @@
+"""One run in memory: model, strategy, optimizer and template, built from a configuration, saved and restored whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from avalanche.training.plugins import EvaluationPlugin
+from torch import Tensor, nn
+
+from avbench import registry
+from avbench.batch import Batch
+from avbench.config import RunConfig, validate
+from avbench.errors import CheckpointError, UsageError
+from avbench.model.mae import AudioVideoMAE
+from avbench.model.masking import Noise
+from avbench.training import weights
+from avbench.training.checkpoint import Checkpoint
+from avbench.training.generators import Generators
+from avbench.training.optimizer import build_optimizer
+from avbench.training.strategy import AudioVideoStrategy, Context
+from avbench.training.template import AudioVideoPretraining, Progress
+from avbench.training.threads import available_cores, choose_threads
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the first CUDA device if there is one, else the CPU.
+
+    Raises:
+        UsageError: the device is unknown or not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"device = {name!r} is unknown; use auto, cpu, cuda or cuda:N") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device = {name!r} is not supported; use auto, cpu, cuda or cuda:N")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UsageError(f"device = {name!r}, but PyTorch sees {count} CUDA devices; try --device cpu")
+    return device
+
+
+class Session:
+    """Everything that trains, and nothing that reports.
+
+    Args:
+        config: the resolved configuration.
+        strategy: a strategy to use in place of the registered one that `config` names.
+        learning_rate: the rate as a function of the step, or None for the configured constant.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        strategy: AudioVideoStrategy | None = None,
+        learning_rate: Callable[[int], float] | None = None,
+    ) -> None:
+        self.config = config
+        self.device = resolve_device(config.device)
+        self.generators = Generators(config.seed)
+        self.base = self._read_base()
+        self.net = self._build_net()
+        self.strategy = strategy or self._build_strategy()
+        context = Context(
+            self.net, config.clip, config.model, config.training, self.generators, self.device, self.base or {}
+        )
+        with self._initial_values():
+            self.strategy.setup(context)
+        self.optimizer = build_optimizer(self.net, self.strategy.modules(), config.training)
+        self._learning_rate = learning_rate
+        self.template: AudioVideoPretraining
+
+    def attach(
+        self,
+        store: Any,
+        evaluator: EvaluationPlugin | None = None,
+        after_step: Callable[[AudioVideoPretraining], None] | None = None,
+        shuffle: bool = True,
+    ) -> AudioVideoPretraining:
+        """The template that trains this session on clips of `store`."""
+        config = self.config
+        self.template = AudioVideoPretraining(
+            plugin=self.strategy,
+            optimizer=self.optimizer,
+            store=store,
+            generators=self.generators,
+            training=config.training,
+            evaluation=config.evaluation,
+            device=self.device,
+            precision=config.precision,
+            workers=config.workers,
+            evaluator=evaluator,
+            after_step=after_step,
+            learning_rate=self._learning_rate,
+            shuffle=shuffle,
+        )
+        return self.template
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Number of trained parameters per module."""
+        modules: dict[str, nn.Module] = {"model": self.net, **self.strategy.modules()}
+        return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+
+    def probe_threads(self, clips: int = 8) -> tuple[int, dict[int, float]]:
+        """Choose the CPU threads by timing forward and backward passes over random clips; changes no state."""
+        generator = torch.Generator().manual_seed(0)
+        batch = random_batch(self.config, clips, generator, torch.device("cpu"))
+        noise = Noise.draw(clips, self.config.clip, generator, device=torch.device("cpu"))
+
+        def work() -> None:
+            out = self.net(batch, noise)
+            (out.reconstruction_audio + out.contrastive).mean().backward()
+            self.net.zero_grad(set_to_none=True)
+
+        return choose_threads(work, available_cores())
+
+    # --- construction -------------------------------------------------------------------------------------------------
+
+    def _read_base(self) -> dict[str, Tensor] | None:
+        name = self.config.training.base_weights
+        return None if name is None else weights.read_tensors(weights.locate(name))
+
+    @contextmanager
+    def _initial_values(self) -> Iterator[None]:
+        # PyTorch draws initial values from its global generator: seed it for a moment, then put its state back.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(torch.randint(2**62, (1,), generator=self.generators["init"])))
+            yield
+
+    def _build_net(self) -> AudioVideoMAE:
+        with self._initial_values():
+            net = AudioVideoMAE(self.config.clip, self.config.model)
+        if self.base is not None:
+            weights.load_into(net, self.base, "model", str(self.config.training.base_weights))
+        return net.to(self.device)
+
+    def _build_strategy(self) -> AudioVideoStrategy:
+        kind = registry.find("strategies", self.config.strategy).load()
+        strategy: AudioVideoStrategy = kind(validate(kind.Config, self.config.options, "options"))
+        return strategy
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> Checkpoint:
+        """The whole state; `restore` continues from it bit for bit."""
+        strategy, template = self.strategy, self.template
+        tensors = {
+            "model": dict(self.net.state_dict()),
+            "optimizer": _optimizer_tensors(self.optimizer),
+            "strategy": dict(strategy.state_dict()),
+            "generators": template.generator_states(),
+        }
+        tensors |= {f"module-{name}": dict(module.state_dict()) for name, module in strategy.modules().items()}
+        state: dict[str, Any] = {
+            "progress": template.progress.state_dict(),
+            "seconds": template.stopwatch.state_dict(),
+        }
+        if strategy.memory is not None:
+            tensors["memory"] = strategy.memory.state_dict()
+            state["memory"] = {"clip_ids": strategy.memory.clip_ids, "visits": strategy.memory.visits}
+        return Checkpoint(tensors, state)
+
+    def restore(self, checkpoint: Checkpoint, path: Path) -> None:
+        """Continue from a checkpoint of the same configuration.
+
+        Raises:
+            CheckpointError: it does not fit this configuration.
+        """
+        try:
+            self._restore(checkpoint.tensors, checkpoint.state)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the checkpoint {path} does not fit this run's configuration: {error}") from None
+
+    def _restore(self, tensors: Mapping[str, dict[str, Tensor]], state: Mapping[str, Any]) -> None:
+        strategy, template = self.strategy, self.template
+        self.net.load_state_dict(tensors["model"])
+        for name, module in strategy.modules().items():
+            module.load_state_dict(tensors[f"module-{name}"])
+        _load_optimizer(self.optimizer, tensors["optimizer"])
+        strategy.load_state_dict(tensors["strategy"])
+        self.generators.load_state_dict(tensors["generators"])
+        if strategy.memory is not None:
+            strategy.memory.load_state_dict(tensors["memory"], **state["memory"])
+        template.progress = Progress(**state["progress"])
+        template.stopwatch.load_state_dict(state["seconds"])
+
+
+def random_batch(config: RunConfig, clips: int, generator: torch.Generator, device: torch.device) -> Batch:
+    """Clips of noise in the configured shape, for measuring time and memory."""
+    wire = random_wire(config, clips, generator)
+    return Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], device)
+
+
+def random_wire(config: RunConfig, clips: int, generator: torch.Generator) -> dict[str, Any]:
+    """`random_batch` as loaders deliver it."""
+    shape = config.clip
+    audio = torch.randn(clips, 1, shape.audio_frames, shape.mel_bins, generator=generator).half()
+    size = (clips, shape.frames, 3, shape.image_size, shape.image_size)
+    video = torch.randint(256, size, generator=generator, dtype=torch.uint8)
+    return {"audio": audio, "video": video, "clip_id": [f"noise-{number}" for number in range(clips)]}
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{name}": torch.as_tensor(value) for index, kept in state.items() for name, value in kept.items()}
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

@@ -1,0 +1,245 @@
+"""The training loop: one Avalanche template for all methods.
+
+Avalanche gives the experience loop, the plugin events and the evaluation loop. Loading, the optimizer and resuming are
+ours, because Avalanche's loader drops seeds and its optimizer handling wipes Adam's state at the first experience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from avalanche.training.plugins import EvaluationPlugin
+from avalanche.training.templates.base_sgd import BaseSGDTemplate
+from torch import Tensor
+
+from avbench.batch import Batch
+from avbench.benchmarks.streams import rows_of
+from avbench.config import EvaluationConfig, TrainingConfig
+from avbench.errors import AvbenchError
+from avbench.evaluation.efficiency import Stopwatch
+from avbench.training.generators import Generators
+from avbench.training.loader import epoch_batches, make_loader
+from avbench.training.strategy import AudioVideoStrategy, Step
+
+
+@dataclass
+class Progress:
+    """Where a run stands: everything a resume needs to find the next batch."""
+
+    experience: int = 0
+    epoch: int = 0  # within the experience
+    batch: int = 0  # batches of this epoch already trained on
+    step: int = 0  # updates since the run began
+    clips: int = 0  # clips of the stream seen since the run began
+
+    def state_dict(self) -> dict[str, int]:
+        """As plain numbers."""
+        return asdict(self)
+
+
+class AudioVideoPretraining(BaseSGDTemplate):  # type: ignore[misc]
+    """Continual audio-video pre-training with one strategy.
+
+    Args:
+        plugin: the strategy, set up already; the only plugin that shapes the loss.
+        optimizer: over the model's and the strategy's parameters; never reset.
+        store: the clips; experiences are lists of its rows.
+        generators: the run's random numbers.
+        training, evaluation: schedule and batch sizes.
+        device, precision: where and in which arithmetic ("fp32" or "bf16" autocast).
+        workers: loader processes.
+        evaluator: Avalanche's metrics and loggers.
+        after_step: called after every update, for instance to write a checkpoint; may raise to stop.
+        learning_rate: the rate as a function of the step, or None for the configured constant one.
+        shuffle: False keeps the order of the experience's rows (used to compare streams cut in different places).
+    """
+
+    def __init__(
+        self,
+        *,
+        plugin: AudioVideoStrategy,
+        optimizer: torch.optim.Optimizer,
+        store: Any,
+        generators: Generators,
+        training: TrainingConfig,
+        evaluation: EvaluationConfig,
+        device: torch.device,
+        precision: str = "fp32",
+        workers: int = 0,
+        evaluator: EvaluationPlugin | None = None,
+        after_step: Callable[[AudioVideoPretraining], None] | None = None,
+        learning_rate: Callable[[int], float] | None = None,
+        shuffle: bool = True,
+    ) -> None:
+        super().__init__(
+            model=plugin.net,
+            optimizer=optimizer,
+            criterion=None,
+            train_mb_size=training.batch_size,
+            train_epochs=training.epochs,
+            eval_mb_size=evaluation.batch_size,
+            device=device,
+            plugins=[plugin],
+            evaluator=evaluator,
+            eval_every=-1,
+        )
+        self.plugin, self.store, self.generators, self.training = plugin, store, generators, training
+        self.precision, self.workers, self.shuffle = precision, workers, shuffle
+        self.after_step, self.learning_rate = after_step, learning_rate
+        self.progress = Progress()
+        self.stopwatch = Stopwatch()
+        self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]
+        self.terms: dict[str, Tensor] = {}
+        self._epoch_state = generators["data"].get_state()
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def check_model_and_optimizer(self, **kwargs: Any) -> None:
+        """Avalanche would wipe the optimizer's state and adopt foreign parameters here; we keep both as they are."""
+
+    def model_adaptation(self, model: Any = None) -> Any:
+        """The model never changes its shape."""
+        return self.model
+
+    def make_train_dataloader(self, **kwargs: Any) -> None:
+        """Loaders are made per epoch, see `training_epoch`."""
+
+    def _train_exp(self, experience: Any, eval_streams: Any = None, **kwargs: Any) -> None:
+        # Starts at the saved epoch, where Avalanche's own loop would always start at the first.
+        for module in self.plugin.modules().values():
+            module.train()
+        while self.progress.epoch < self.train_epochs:
+            self._before_training_epoch(**kwargs)
+            self.training_epoch(**kwargs)
+            self._after_training_epoch(**kwargs)
+            self.progress.epoch, self.progress.batch = self.progress.epoch + 1, 0
+        self.progress.experience, self.progress.epoch = self.progress.experience + 1, 0
+
+    def training_epoch(self, **kwargs: Any) -> None:
+        """One pass over the experience, or what is left of it after a resume."""
+        self._epoch_state = self.generators["data"].get_state()
+        assert self.experience is not None
+        rows, size = rows_of(self.experience), self.training.batch_size
+        batches = epoch_batches(rows, size, self.generators["data"], self.shuffle)[self.progress.batch :]
+        loader = make_loader(self.store, batches, self.workers, pin=self.device.type == "cuda")
+        with self.stopwatch.measure("data"):
+            loaded = iter(loader)
+        while True:
+            with self.stopwatch.measure("data"):
+                self.mbatch = next(loaded, None)
+            if self.mbatch is None:
+                return
+            with self.stopwatch.measure("training"):
+                self._training_iteration(**kwargs)
+            if self.after_step is not None:
+                self.after_step(self)
+
+    def _training_iteration(self, **kwargs: Any) -> None:
+        wire: Mapping[str, Any] = self.mbatch
+        self._before_training_iteration(**kwargs)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.step = Step(wire, Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], self.device))
+        self._before_forward(**kwargs)
+        with self.autocast():
+            self.loss = self.plugin.training_loss(self.step)
+        self.mb_output = self.step.output
+        self._after_forward(**kwargs)
+        self._before_backward(**kwargs)
+        self.backward()
+        self._after_backward(**kwargs)
+        self._before_update(**kwargs)
+        self._set_learning_rate()
+        if self.training.clip_gradient is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self.training.clip_gradient)
+        self.optimizer_step()
+        self._after_update(**kwargs)
+        self._after_training_iteration(**kwargs)
+        self._count()
+
+    def _set_learning_rate(self) -> None:
+        if self.learning_rate is not None:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.learning_rate(self.progress.step)
+
+    def _count(self) -> None:
+        self.progress.batch, self.progress.step = self.progress.batch + 1, self.progress.step + 1
+        self.progress.clips += len(self.step.stream)
+        for name, value in {"loss": self.loss, **self.step.terms}.items():
+            # Summed where they are: reading them every step would stop a GPU every step.
+            self.terms[name] = self.terms.get(name, 0) + value.detach().float()
+
+    def read_terms(self, steps: int) -> dict[str, float]:
+        """The mean of the loss and its terms over the last `steps` updates, then start anew.
+
+        Raises:
+            AvbenchError: the loss is not finite; the run can't recover.
+        """
+        names = list(self.terms)
+        values = (torch.stack([self.terms[name] for name in names]) / steps).tolist() if names else []
+        self.terms = {}
+        read = dict(zip(names, values, strict=True))
+        if not all(value == value and abs(value) != float("inf") for value in values):
+            raise AvbenchError(
+                f"the loss is not finite after step {self.progress.step} ({read}); lower training.learning_rate or set "
+                "training.clip_gradient, then start anew"
+            )
+        return read
+
+    def autocast(self) -> Any:
+        """The arithmetic of forward passes."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+
+    # --- evaluation ---------------------------------------------------------------------------------------------------
+
+    def make_eval_dataloader(self, **kwargs: Any) -> None:
+        """The experience's clips in order, fixed views, none left out."""
+        rows, size = rows_of(self.experience), self.eval_mb_size
+        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        self.dataloader = make_loader(self.store, batches, self.workers, pin=self.device.type == "cuda")
+
+    def eval_dataset_adaptation(self, **kwargs: Any) -> None:
+        """Nothing to adapt."""
+
+    def eval(self, experiences: Any, **kwargs: Any) -> Any:
+        """Embed the clips of `experiences` with the strategy's evaluation model; metrics see each batch."""
+        trained, self.model = self.model, self.plugin.eval_model
+        try:
+            with self.stopwatch.measure("evaluation"):
+                return super().eval(experiences, **kwargs)
+        finally:
+            self.model = trained
+
+    def _unpack_minibatch(self) -> None:
+        wire = self.mbatch
+        self.mbatch = Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], self.device)
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Retrieval embeddings of an evaluation batch."""
+        with self.autocast():
+            return self.model.embed(self.mbatch)
+
+    def criterion(self) -> Tensor:
+        """Evaluation has no loss."""
+        return torch.zeros(())
+
+    def _make_empty_loss(self) -> Tensor:
+        return torch.zeros((), device=self.device)
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def generator_states(self) -> dict[str, Tensor]:
+        """All generators as a resume needs them: `data` as it was when the unfinished epoch began."""
+        states = self.generators.state_dict()
+        return states | ({"data": self._epoch_state} if self.progress.batch else {})
+
+
+def run_stream(template: AudioVideoPretraining, experiences: Sequence[Any], after: Callable[[int], None]) -> None:
+    """Train on the experiences that are left, calling `after(index)` behind each."""
+    for index in range(template.progress.experience, len(experiences)):
+        template.train([experiences[index]], eval_streams=[])
+        after(index)

@@ -1,0 +1,145 @@
+"""STELLA: spatio-temporal localized alignment.
+
+Lee et al., STELLA: Continual Audio-Video Pre-training with Spatio-Temporal Localized Alignment, ICML 2024. Two ideas
+choose the patches a step trains on. *Localized patch importance scoring*: the patches that the other modality attends
+to in a matching module. *Replay-guided correlation assessment*: patches that attend more to a past clip than to their
+own partner are left out, since training on them would overwrite what was learned about the past. Equation numbers are
+the paper's; where paper and released code differ, we follow the code (docs/strategies.md lists the cases).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field as Option
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from avbench.model.masking import Keep
+from avbench.model.matching import AudioVideoMatching, matching_pairs
+from avbench.model.relation import correlation, importance, weighted_query
+from avbench.model.selection import select_chunks, select_tokens, top_tokens
+from avbench.strategies.derpp import DERPlusPlus, DERPlusPlusConfig
+from avbench.training.memory import Field
+from avbench.training.strategy import Context, Step
+
+
+class StellaConfig(DERPlusPlusConfig):
+    """Options of STELLA; the defaults are STELLA, Table 5 and section 5.1, for Continual-VS."""
+
+    sampling_ratio: float = Option(0.5, gt=0, le=1)  # rho: share of the patches that is trained on
+    temperature: float = Option(0.4, gt=0)  # beta: sharpness of the importance scores
+    chunk: int = Option(4, ge=1)  # spectrogram patches a time chunk is long (or high, along frequency)
+    audio_selection: Literal["time", "frequency", "none"] = "time"
+
+
+class Stella(DERPlusPlus):
+    """DER++ on the patches that carry audio-video correlation and are safe for the past."""
+
+    Config = StellaConfig
+
+    def setup(self, context: Context) -> None:
+        """Build the matching module, from base weights where there are any."""
+        shape, config = context.shape, self.config
+        self.audio_count = int(shape.audio_tokens * config.sampling_ratio)
+        self.video_count = int(shape.video_tokens * config.sampling_ratio)
+        self.matching = AudioVideoMatching(context.model.width, context.model.heads, context.model.legacy_head_merge)
+        weights = {k.removeprefix("matching."): v for k, v in context.base_weights.items() if k.startswith("matching.")}
+        if weights:
+            self.matching.load_state_dict(weights)
+        else:
+            text = "the matching module starts from random weights; the paper pre-trains it before the stream begins"
+            self.warnings.append(("matching-not-pretrained", text))
+        self.matching.to(context.device)
+        super().setup(context)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The matching module is trained with the stream."""
+        return {"matching": self.matching}
+
+    def memory_fields(self) -> dict[str, Field]:
+        """DER++'s fields, each clip's importance and correlation scores, and its weighted-mean queries."""
+        shape, heads = self.context.shape, self.context.model.heads
+        query = Field((heads, self.context.model.width // heads))
+        audio, video = Field((shape.audio_tokens,)), Field((shape.video_tokens,))
+        own = {"importance_audio": audio, "importance_video": video, "query_audio": query, "query_video": query}
+        return super().memory_fields() | own | {"correlation_audio": audio, "correlation_video": video}
+
+    def patches(self, step: Step) -> Keep:
+        """The patches of stream and replayed clips, from fresh scores for the stream and stored ones for replay."""
+        with torch.no_grad():
+            step.notes |= self._scores(step)
+            rows = {k: self._with_replay(step, k) for k in step.notes if k.startswith(("importance", "correlation"))}
+            excluded = {
+                m: self._uniform(rows[f"correlation_{m}"].shape) < rows[f"correlation_{m}"] for m in ("audio", "video")
+            }
+            noise = self._uniform(rows["importance_video"].shape)
+            video = select_tokens(rows["importance_video"], excluded["video"], self.video_count, noise)
+            return Keep(audio=self._select_audio(rows["importance_audio"], excluded["audio"]), video=video)
+
+    def _scores(self, step: Step) -> dict[str, Tensor]:
+        """Equations 4 to 7 for the stream's clips, without a graph and over all their patches."""
+        codes = self.net.encode_tokens(step.stream)
+        tokens = self.net.fuse(*codes)
+        qk = self.matching.queries_keys(*tokens)
+        scores = importance(qk.query_audio, qk.key_video, qk.query_video, qk.key_audio, self.config.temperature)
+        importance_audio, importance_video = (score.float() for score in scores)
+        top_audio = top_tokens(importance_audio, self.audio_count)
+        top_video = top_tokens(importance_video, self.video_count)
+        notes = {"codes_audio": codes[0], "codes_video": codes[1], "fused_audio": tokens[0], "fused_video": tokens[1]}
+        notes |= {"importance_audio": importance_audio, "importance_video": importance_video}
+        query_audio = notes["query_audio"] = weighted_query(qk.query_audio.float(), importance_audio, top_audio)
+        query_video = notes["query_video"] = weighted_query(qk.query_video.float(), importance_video, top_video)
+        notes["correlation_audio"] = torch.zeros_like(importance_audio)
+        notes["correlation_video"] = torch.zeros_like(importance_video)
+        if step.replay is not None:
+            # Clip i of the stream is compared with replayed clip i; a short memory is gone through again.
+            pair = torch.arange(len(step.stream), device=query_audio.device) % len(step.replay)
+            past = {name: step.replay.fields[name][pair] for name in ("query_audio", "query_video")}
+            notes["correlation_video"] = correlation(
+                qk.key_video.float(), query_audio, past["query_audio"], top_video, importance_video.shape[1]
+            )
+            notes["correlation_audio"] = correlation(
+                qk.key_audio.float(), query_video, past["query_video"], top_audio, importance_audio.shape[1]
+            )
+        return notes
+
+    def _with_replay(self, step: Step, name: str) -> Tensor:
+        return step.notes[name] if step.replay is None else torch.cat([step.notes[name], step.replay.fields[name]])
+
+    def _select_audio(self, scores: Tensor, excluded: Tensor) -> Tensor:
+        """Algorithm 1: whole stretches of time, so that the spectrogram stays readable as sound."""
+        if self.config.audio_selection == "none":
+            return select_tokens(scores, excluded, self.audio_count, self._uniform(scores.shape))
+        grid, axis = self.context.shape.audio_grid, self.config.audio_selection
+        chunks = grid[0 if axis == "time" else 1] // self.config.chunk
+        noise, coin = self._uniform((len(scores), chunks)), self._uniform((len(scores),), "coin") < 0.5
+        return select_chunks(scores, excluded, self.audio_count, self.config.chunk, grid, axis, noise, coin)
+
+    def _uniform(self, shape: Any, name: str = "aux") -> Tensor:
+        return torch.rand(shape, generator=self.generators[name]).to(self.context.device, non_blocking=True)
+
+    def penalty(self, step: Step) -> dict[str, Tensor]:
+        """DER++'s distillation and the matching loss; the latter never reaches the backbone."""
+        return super().penalty(step) | {"matching": self._matching_loss(step)}
+
+    def _matching_loss(self, step: Step) -> Tensor:
+        """Equation 8: tell true pairs from pairs whose video was exchanged within the batch."""
+        notes, device = step.notes, self.context.device
+        is_match, partner = matching_pairs(len(step.stream), self.generators["aux"])
+        matched, others = (rows.nonzero().flatten() for rows in (is_match, ~is_match))
+        target = torch.cat([torch.ones(len(matched)), torch.zeros(len(others))]).to(device, non_blocking=True)
+        matched, others, partner = (rows.to(device, non_blocking=True) for rows in (matched, others, partner[others]))
+        with torch.no_grad():  # matched pairs were fused already, for their scores
+            exchanged = self.net.fuse(notes["codes_audio"][others], notes["codes_video"][partner])
+            audio = torch.cat([notes["fused_audio"][matched], exchanged[0]])
+            video = torch.cat([notes["fused_video"][matched], exchanged[1]])
+        return binary_cross_entropy_with_logits(self.matching(audio, video).float(), target)
+
+    def remember(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
+        """DER++'s payload and the scores this step used."""
+        payload, keep = super().remember(step)
+        assert self.memory is not None
+        return payload | {name: step.notes[name] for name in self.memory.fields if name in step.notes}, keep
+
