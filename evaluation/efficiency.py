@@ -1,0 +1,103 @@
+"""Time and memory, measured the same way for every method."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+BUCKETS = ("data", "forward", "backward", "strategy", "evaluation")
+
+
+class Stopwatch:
+    """Seconds spent in named buckets that exclude one another.
+
+    A bucket opened inside another stops the outer one, so the buckets add up to the time spent in any of them.
+
+    Args:
+        device: on CUDA, kernels run after the call that starts them has returned; see `synchronise`.
+        synchronise: wait for the device at every border, so that its work is charged to the bucket that asked for it.
+            This costs speed: leave it off in training, where only the sum of the buckets then means anything.
+    """
+
+    def __init__(self, device: torch.device | None = None, synchronise: bool = False) -> None:
+        self._cuda = device if synchronise and device is not None and device.type == "cuda" else None
+        self._open: list[str] = []
+        self._since = 0.0
+        self.seconds: dict[str, float] = dict.fromkeys(BUCKETS, 0.0)
+
+    @contextmanager
+    def measure(self, bucket: str) -> Iterator[None]:
+        """Charge the time of the `with` block to `bucket`."""
+        self._charge()
+        self._open.append(bucket)
+        try:
+            yield
+        finally:
+            self._charge()
+            self._open.pop()
+
+    def total(self, *buckets: str) -> float:
+        """Seconds in the given buckets, or in all."""
+        return sum(self.seconds.get(bucket, 0.0) for bucket in buckets or tuple(self.seconds))
+
+    def state_dict(self) -> dict[str, float]:
+        """What a checkpoint keeps, so that a resumed run reports the whole time."""
+        return dict(self.seconds)
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Go on from a checkpoint."""
+        self.seconds = dict.fromkeys(BUCKETS, 0.0) | {name: float(value) for name, value in state.items()}
+
+    def _charge(self) -> None:
+        if self._cuda is not None:
+            import torch
+
+            torch.cuda.synchronize(self._cuda)
+        now = time.perf_counter()
+        if self._open:
+            self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
+        self._since = now
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """Largest memory so far, in bytes; loader worker processes are not included. The CUDA figures are 0 on a CPU."""
+
+    process: int
+    cuda_allocated: int = 0
+    cuda_reserved: int = 0
+
+
+def peak_memory(device: torch.device | None = None) -> PeakMemory:
+    """Peak resident memory of this process and, on CUDA, what PyTorch allocated and reserved on `device`."""
+    if device is None or device.type != "cuda":
+        return PeakMemory(_peak_resident())
+    import torch
+
+    return PeakMemory(_peak_resident(), torch.cuda.max_memory_allocated(device), torch.cuda.max_memory_reserved(device))
+
+
+def clips_per_second(clips: int, seconds: float) -> float:
+    """Clips of the stream per second of training; replayed clips are work, not progress, and don't count."""
+    return clips / seconds if seconds > 0 else 0.0
+
+
+def _peak_resident() -> int:
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # getrusage also counts the parent that forked this process, VmHWM does not.
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,99 @@
+"""Similarity matrices of a checkpoint on disk: NumPy archives without pickled objects, written atomically."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avbench.errors import RunDirectoryError
+from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult
+from avbench.results.atomic import replacing
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """What one evaluation leaves behind.
+
+    Attributes:
+        clip_ids: N names.
+        task_of: int (N,), the task of each clip.
+        ranks: per direction float32 (N,).
+        matrix: float16 (N, N), cosine, rows audio and columns video; None for galleries kept as ranks only.
+    """
+
+    clip_ids: tuple[str, ...]
+    task_of: NDArray[np.int32]
+    ranks: dict[str, NDArray[np.float32]]
+    matrix: NDArray[np.float16] | None
+
+
+def save(
+    path: Path, result: RetrievalResult, clip_ids: Sequence[str], matrix: NDArray[np.floating] | None = None
+) -> None:
+    """Write one evaluation to `path` (.npz), replacing an older one only when complete.
+
+    Args:
+        matrix: (N, N) cosine similarities in [-1, 1], stored with float16's 3 to 4 digits; None stores ranks only.
+
+    Raises:
+        ValueError: sizes that don't fit each other.
+        RunDirectoryError: the file can't be written; an older one is intact.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {
+        "clip_ids": np.asarray(list(clip_ids), dtype=np.str_),
+        "task_of": result.task_of.astype(np.int32),
+        **{f"rank_{way}": result.ranks[way].astype(np.float32) for way in DIRECTIONS},
+    }
+    if matrix is not None:
+        arrays["similarity"] = np.asarray(matrix).astype(np.float16)
+    problem = _problem(arrays)
+    if problem:
+        raise ValueError(problem)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def load(path: Path) -> Similarity:
+    """Read what `save` wrote. Nothing in the file is executed.
+
+    Raises:
+        RunDirectoryError: the file is missing, damaged, holds pickled objects, or is not what `save` writes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise RunDirectoryError(f"can't read the similarities {path}: {error}") from None
+    problem = _problem(arrays)
+    if problem:
+        raise RunDirectoryError(f"{path} is not a similarity file of avbench: {problem}")
+    return Similarity(
+        tuple(arrays["clip_ids"].tolist()),
+        arrays["task_of"],
+        {way: arrays[f"rank_{way}"] for way in DIRECTIONS},
+        arrays.get("similarity"),
+    )
+
+
+def _problem(arrays: dict[str, NDArray[np.generic]]) -> str | None:
+    expected = {"clip_ids": "U", "task_of": "i", **{f"rank_{way}": "f" for way in DIRECTIONS}}
+    missing = sorted(set(expected) - set(arrays))
+    if missing:
+        return f"no array {missing[0]!r}"
+    count = len(np.atleast_1d(arrays["clip_ids"]))
+    for name, kind in expected.items():
+        if arrays[name].dtype.kind != kind or arrays[name].shape != (count,):
+            return f"{name} has type {arrays[name].dtype} and shape {arrays[name].shape}, expected ({count},)"
+    matrix = arrays.get("similarity")
+    if matrix is not None and (matrix.dtype != np.float16 or matrix.shape != (count, count)):
+        return f"similarity has type {matrix.dtype} and shape {matrix.shape}, expected float16 ({count}, {count})"
+    if matrix is not None and not np.isfinite(matrix).all():
+        return "similarity has values that are not finite"
+    return None
