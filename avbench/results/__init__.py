@@ -1,1 +1,50 @@
-"""Run directories: journal, results schema, provenance. Nothing here draws."""
+"""Run directories: configuration, journal, results, provenance. Nothing here draws or computes a metric."""
+
+from avbench.results.atomic import replacing, write_atomically
+from avbench.results.comparability import comparability_key, config_hash, stable_hash
+from avbench.results.directory import RunDirectory
+from avbench.results.journal import Event, Journal, now
+from avbench.results.provenance import collect_provenance
+from avbench.results.schema import (
+    SCHEMA_VERSION,
+    DirectionResult,
+    Efficiency,
+    MedianRank,
+    MetricSummary,
+    PeakMemory,
+    Provenance,
+    Quarantined,
+    Recall,
+    Results,
+    TaskCoverage,
+    TaskResult,
+    Warning,
+    parse_results,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "DirectionResult",
+    "Efficiency",
+    "Event",
+    "Journal",
+    "MedianRank",
+    "MetricSummary",
+    "PeakMemory",
+    "Provenance",
+    "Quarantined",
+    "Recall",
+    "Results",
+    "RunDirectory",
+    "TaskCoverage",
+    "TaskResult",
+    "Warning",
+    "collect_provenance",
+    "comparability_key",
+    "config_hash",
+    "now",
+    "parse_results",
+    "replacing",
+    "stable_hash",
+    "write_atomically",
+]

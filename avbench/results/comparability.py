@@ -1,0 +1,76 @@
+"""Which results may stand in one table: those with the same comparability key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from avbench.config import RunConfig
+
+FORMAT = 1
+
+# Where data lies and how it is stored on this machine. What it is, is told by the rest of the section, the benchmark's
+# version and the hash of the clip list.
+PLACES = frozenset({"root", "csv", "cache", "cache_root", "jobs", "keep_in_memory", "unreadable_share"})
+# Of the training section: what a run writes, not what it learns. `base_weights` is a path; its content is hashed.
+BOOKKEEPING = frozenset({"base_weights", "log_every", "checkpoint_minutes", "keep_checkpoints"})
+
+
+def comparability_key(
+    config: RunConfig, benchmark_version: str, clip_list_hash: str, base_weights_hash: str | None
+) -> str:
+    """A hash over everything that must agree before two results may be ranked against each other.
+
+    In it, and why:
+        benchmark, its version and the clip list: other clips are another exam;
+        task order: forgetting depends on it;
+        gallery and K: recall among the whole pool and among one task are different quantities;
+        clip shape, model and the hash of its base weights: another learner, or another starting point;
+        training section (schedule, objective, optimizer): a longer schedule is not a better method;
+        limit and profile: a limited or small run never stands beside a full one;
+        the benchmark's data section, such as the dials of the embedded world.
+
+    Not in it:
+        strategy and its options: they are what is compared;
+        seed: repetitions are averaged;
+        device, precision, threads, workers: they change the last digits and the speed, not the question;
+        places of files, logging and checkpoint intervals, evaluation batch size, saved examples: no effect on numbers;
+        the pre-training section: its outcome is in the hash of the base weights.
+
+    Args:
+        base_weights_hash: of the content of the base weights, None when training starts from scratch.
+    """
+    content = {
+        "format": FORMAT,
+        "bench": config.bench,
+        "benchmark_version": benchmark_version,
+        "order": config.order,
+        "clip_list": clip_list_hash,
+        "protocol": {"gallery": config.evaluation.gallery, "recall_at": sorted(config.evaluation.recall_at)},
+        "clip": config.clip.model_dump(mode="json"),
+        "model": config.model.model_dump(mode="json"),
+        "training": config.training.model_dump(mode="json", exclude=set(BOOKKEEPING)),
+        "base_weights": base_weights_hash,
+        "data": _without(config.data, PLACES),
+        "limit": config.limit,
+        "profile": config.profile,
+    }
+    return stable_hash(content)
+
+
+def config_hash(config: RunConfig) -> str:
+    """A hash of the whole resolved configuration: two runs with the same hash were told the same."""
+    return stable_hash(config.model_dump(mode="json"))
+
+
+def stable_hash(content: Any) -> str:
+    """16 hexadecimal digits that depend only on the JSON value `content`, not on the order of keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def _without(section: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    kept = {key: value for key, value in section.items() if key not in names}
+    return {key: _without(value, names) if isinstance(value, Mapping) else value for key, value in kept.items()}

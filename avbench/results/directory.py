@@ -1,0 +1,181 @@
+"""The folder of one run: everything needed to continue it, judge it and draw it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+from pathlib import Path
+from typing import BinaryIO
+
+from avbench.config import RunConfig, dump, read_yaml, validate
+from avbench.errors import RunDirectoryError, UsageError
+from avbench.results.atomic import unwritable, write_atomically
+from avbench.results.journal import Journal
+from avbench.results.schema import Results, parse_results
+
+CONFIG = "config.yaml"
+FOLDERS = ("checkpoints", "similarity", "examples", "figures")
+
+
+class RunDirectory:
+    """One run on disk.
+
+    ::
+
+        config.yaml     the resolved configuration
+        journal.jsonl   events, appended as they happen
+        results.json    the typed results so far
+        checkpoints/    what `avbench resume` continues from
+        similarity/     similarity matrices, float16, one per evaluation
+        examples/       retrieval examples for the report
+        figures/  report.html
+
+    Attributes:
+        path: the folder.
+        config: the resolved configuration of the run.
+        journal: its events.
+    """
+
+    def __init__(self, path: Path, config: RunConfig) -> None:
+        self.path, self.config = path, config
+        self.journal = Journal(path / "journal.jsonl")
+        self._lock: BinaryIO | None = None
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig) -> RunDirectory:
+        """Make `path` the folder of a new run and claim it for this process.
+
+        Raises:
+            RunDirectoryError: it holds another run or other files, or can't be written; nothing in it was changed.
+        """
+        _refuse_occupied(path)
+        try:
+            for folder in FOLDERS:
+                (path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        directory = cls(path, config)
+        directory.claim()
+        if (path / CONFIG).exists():  # another process was faster
+            raise _holds_a_run(path)
+        write_atomically(path / CONFIG, dump(config))
+        return directory
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """The run in an existing folder, for reading; call `claim` before writing to it.
+
+        Raises:
+            RunDirectoryError: there is no run in that folder, or its configuration is damaged.
+        """
+        if not path.is_dir():
+            raise RunDirectoryError(f"there is no folder {path}; name the folder of a run, such as runs/NAME")
+        if not (path / CONFIG).is_file():
+            raise RunDirectoryError(f"{path} is not the folder of a run: it has no {CONFIG}")
+        try:
+            config: RunConfig = validate(RunConfig, read_yaml(path / CONFIG), "")
+        except UsageError as error:
+            raise RunDirectoryError(f"the configuration {path / CONFIG} is damaged: {error}") from error
+        return cls(path, config)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def similarity(self) -> Path:
+        """The folder of similarity matrices."""
+        return self.path / "similarity"
+
+    @property
+    def examples(self) -> Path:
+        """The folder of retrieval examples."""
+        return self.path / "examples"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of figures."""
+        return self.path / "figures"
+
+    @property
+    def report(self) -> Path:
+        """The report, whether or not it has been written yet."""
+        return self.path / "report.html"
+
+    @property
+    def results(self) -> Path:
+        """The file of results, whether or not it has been written yet."""
+        return self.path / "results.json"
+
+    def claim(self) -> None:
+        """Make this process the only one that may write here, until it ends, however it ends, or calls `release`.
+
+        Raises:
+            RunDirectoryError: another process is at work on this run.
+        """
+        if self._lock is not None:
+            return
+        try:
+            self._lock = (self.path / ".lock").open("ab")
+            # A record lock: unlike flock, it is not inherited by loader workers that outlive a killed process.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self.release()
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                raise RunDirectoryError(f"another process is at work on the run in {self.path}") from error
+            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # some network folders have no locks
+                raise unwritable(self.path, error) from error
+
+    def release(self) -> None:
+        """Let others write here, and close the journal."""
+        self.journal.close()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def write_results(self, results: Results) -> None:
+        """Replace `results.json`.
+
+        Raises:
+            RunDirectoryError: it can't be written; the previous one is unchanged.
+        """
+        write_atomically(self.results, results.to_json())
+
+    def read_results(self) -> Results:
+        """The results so far.
+
+        Raises:
+            RunDirectoryError: there are none yet, they are damaged, or a newer avbench wrote them.
+        """
+        if not self.results.is_file():
+            raise RunDirectoryError(f"{self.path} holds no results yet; continue the run with `avbench resume`")
+        try:
+            text = self.results.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunDirectoryError(f"can't read {self.results}: {error}") from error
+        return parse_results(text, self.results)
+
+
+def _refuse_occupied(path: Path) -> None:
+    if (path / CONFIG).exists():
+        raise _holds_a_run(path)
+    if path.exists() and not path.is_dir():
+        raise RunDirectoryError(f"{path} is a file, not a folder; choose another --out")
+    if path.is_dir() and any(item.name not in (*FOLDERS, ".lock") or _occupied(item) for item in path.iterdir()):
+        raise RunDirectoryError(f"{path} holds other files and is not the folder of a run; choose another --out")
+
+
+def _occupied(item: Path) -> bool:
+    return item.is_dir() and any(item.iterdir())
+
+
+def _holds_a_run(path: Path) -> RunDirectoryError:
+    try:
+        config = RunDirectory.open(path).config
+        described = f"another run ({config.strategy} on {config.bench}, {config.profile}, seed {config.seed})"
+    except RunDirectoryError:
+        described = "another run"
+    return RunDirectoryError(
+        f"{path} already holds {described}; continue it with `avbench resume {path}`, or choose another --out"
+    )
