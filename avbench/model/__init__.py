@@ -1,1 +1,4 @@
-"""The audio-video masked autoencoder and the matching module. Nothing here knows a strategy, a dataset or a file."""
+"""The audio-video masked autoencoder, the matching module, and the relevance and selection of patches.
+
+Shapes in this package: B clips, M audio and N video tokens (L where either is meant), D wide, H heads of d channels.
+"""

@@ -1,0 +1,41 @@
+"""The two pre-training losses, one value per clip, in float32 whatever the precision of the network."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, normalize
+
+from avbench.model.precision import full_precision
+
+
+def normalise_patches(patches: Tensor, epsilon: float) -> Tensor:
+    """Give each patch (..., pixels) zero mean and unit (unbiased) variance; `epsilon` is added to the variance."""
+    patches = patches.float()
+    variance, mean = torch.var_mean(patches, dim=-1, keepdim=True)
+    return (patches - mean) * (variance + epsilon).rsqrt()
+
+
+def reconstruction_loss(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of each clip over its target patches and their pixels: two (B, R, pixels) -> (B,).
+
+    Gradients also reach `target`, which methods that edit their inputs need (GMED).
+    """
+    return (prediction.float() - target.float()).square().mean(dim=(1, 2))
+
+
+def cosine_similarity(z_audio: Tensor, z_video: Tensor) -> Tensor:
+    """Cosines of all pairs, (B, D) and (B', D) -> (B, B'): rows are audio, columns video."""
+    with full_precision(z_audio):
+        return normalize(z_audio.float(), dim=1) @ normalize(z_video.float(), dim=1).T
+
+
+def contrastive_loss(similarity: Tensor, temperature: float) -> Tensor:
+    """Symmetric InfoNCE of each clip, the mean of its two directions: (B, B) -> (B,).
+
+    The second half of STELLA, Equation 3. The paper prints the sum of raw dot products over both directions; its
+    released code, whose numbers are published, takes cosines and the mean, and so do we.
+    """
+    logits = similarity.float() / temperature
+    own = torch.arange(len(logits), device=logits.device)
+    return (cross_entropy(logits, own, reduction="none") + cross_entropy(logits.T, own, reduction="none")) / 2
