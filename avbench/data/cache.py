@@ -1,0 +1,171 @@
+"""Prepared clips on disk, one file each, under a folder named by the fingerprint of their preprocessing.
+
+    root/<fingerprint>/cache.json                               what these clips are, for people
+    root/<fingerprint>/clips/<h>/<h>/<hash>_<name>.safetensors
+    root/<fingerprint>/quarantine/<h>/<h>/<hash>_<name>.json    one record per clip that can't be read
+    root/<fingerprint>/unfinished/                              files on their way
+
+Files appear by an atomic rename under names that depend on the clip alone, so building can be interrupted at any
+moment and several processes can build at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+
+from avbench.data import clip_file
+from avbench.data.clip import StoredClip
+from avbench.data.preprocessing import FORMAT_VERSION, Preprocessing
+from avbench.errors import DataError
+
+_STALE_SECONDS = 3600.0  # writing a clip takes far less than an hour
+
+
+class ClipCache:
+    """Clips prepared under one preprocessing. Opening a cache creates nothing; the first write does.
+
+    Args:
+        root: a folder that may hold caches of several preprocessings side by side.
+    """
+
+    def __init__(self, root: Path, preprocessing: Preprocessing) -> None:
+        self.preprocessing = preprocessing
+        self.folder = Path(root) / preprocessing.fingerprint()
+
+    def contains(self, clip_id: str) -> bool:
+        """Whether the clip's file is there in full length; that its bytes are sound is checked when it is read."""
+        path = self._clip_path(clip_id)
+        try:
+            return clip_file.is_complete(path)
+        except OSError as error:
+            raise DataError(f"can't read the cached clip {path}: {error.strerror}") from error
+
+    def write(self, clip_id: str, clip: StoredClip) -> None:
+        """Store a clip, replacing one of the same id, and lift its quarantine.
+
+        Raises:
+            DataError: the clip has other shapes than the preprocessing says, or the disk refuses; nothing half remains.
+        """
+        if problem := self._mismatch(clip, self.preprocessing.stored_frames):
+            raise DataError(f"clip {clip_id!r} can't be cached: {problem}")
+        self._publish(self._clip_path(clip_id), clip_file.encode(clip_id, clip, self.preprocessing))
+        self._quarantine_path(clip_id).unlink(missing_ok=True)
+
+    def read(self, clip_id: str, frames: Sequence[int] | None = None) -> StoredClip:
+        """A stored clip, or one with only the frames of the given numbers, in the given order; only those are decoded.
+
+        Raises:
+            DataError: the clip was never prepared, or its file is damaged. A damaged file is deleted, so that
+                preparing again rebuilds it.
+        """
+        path = self._clip_path(clip_id)
+        wanted = range(self.preprocessing.stored_frames) if frames is None else frames
+        assert wanted and min(wanted) >= 0 and max(wanted) < self.preprocessing.stored_frames, wanted
+        try:
+            clip = clip_file.decode(path, clip_id, wanted)
+            if problem := self._mismatch(clip, len(wanted)):
+                raise clip_file.DamagedFileError(problem)
+        except FileNotFoundError:
+            raise DataError(f"clip {clip_id!r} is not in the cache {self.folder}; prepare the data first") from None
+        except clip_file.DamagedFileError as error:
+            raise DataError(f"the cached clip {path} is damaged ({error}); {_remove(path)} and prepare again") from None
+        except OSError as error:
+            raise DataError(f"can't read the cached clip {path}: {error}") from error
+        return clip
+
+    def quarantine(self, clip_id: str, reason: str, message: str) -> None:
+        """Record that a clip can't be read, with the short stable reason and the message of its `MediaError`."""
+        record = {"clip_id": clip_id, "reason": reason, "message": message}
+        self._publish(self._quarantine_path(clip_id), json.dumps(record, indent=1).encode())
+
+    def quarantined(self) -> dict[str, tuple[str, str]]:
+        """Reason and message of every quarantined clip, by clip id in sorted order."""
+        found = {}
+        for path in (self.folder / "quarantine").glob("*/*/*.json"):
+            try:
+                record = json.loads(path.read_bytes())
+                found[str(record["clip_id"])] = (str(record["reason"]), str(record["message"]))
+            except FileNotFoundError:  # lifted by another process a moment ago
+                continue
+            except (ValueError, KeyError, TypeError, OSError) as error:
+                raise DataError(f"the quarantine record {path} can't be read ({error}); delete it") from error
+        return dict(sorted(found.items()))
+
+    def sweep(self) -> int:
+        """Delete what killed processes left half written; returns how many files that were."""
+        limit = time.time() - _STALE_SECONDS
+        stale = [path for path in (self.folder / "unfinished").glob("*") if path.stat().st_mtime < limit]
+        for path in stale:
+            path.unlink(missing_ok=True)
+        return len(stale)
+
+    def _clip_path(self, clip_id: str) -> Path:
+        return self.folder / "clips" / f"{_file_name(clip_id)}.safetensors"
+
+    def _quarantine_path(self, clip_id: str) -> Path:
+        return self.folder / "quarantine" / f"{_file_name(clip_id)}.json"
+
+    def _mismatch(self, clip: StoredClip, frames: int) -> str | None:
+        side = self.preprocessing.stored_size
+        for name, array, shape, kind in (
+            ("frames", clip.frames, (frames, side, side, 3), np.dtype(np.uint8)),
+            ("spectrogram", clip.log_mel, (self.preprocessing.audio_frames, self.preprocessing.mel_bins), np.float16),
+        ):
+            if array.shape != shape or array.dtype != kind:
+                return (
+                    f"its {name} is {array.dtype} {array.shape} where the preprocessing says {np.dtype(kind)} {shape}"
+                )
+        return None
+
+    def _publish(self, path: Path, content: bytes) -> None:
+        unfinished = self.folder / "unfinished" / f"{path.name}.{os.getpid()}.{time.monotonic_ns()}"
+        try:
+            unfinished.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._describe()
+            try:
+                unfinished.write_bytes(content)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"can't write to the clip cache {self.folder}: {error.strerror or error}; make room, or choose another "
+                "place for it, and prepare again (finished clips stay)"
+            ) from error
+
+    def _describe(self) -> None:
+        path = self.folder / "cache.json"
+        if path.exists():
+            return
+        content = {
+            "about": "Clips prepared by avbench. Delete this folder to free its space; it can be built again.",
+            "format": FORMAT_VERSION,
+            "preprocessing": self.preprocessing.model_dump(mode="json"),
+        }
+        unfinished = self.folder / "unfinished" / f"{path.name}.{os.getpid()}"
+        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+
+
+def _file_name(clip_id: str) -> str:
+    # Clip ids come from outside: the hash keeps names apart on any file system, the escaped rest is for people.
+    encoded = clip_id.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(encoded).hexdigest()
+    return f"{digest[0]}/{digest[1]}/{digest[:20]}_{quote(encoded, safe='')[:100]}"
+
+
+def _remove(path: Path) -> str:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return "delete it"
+    return "it was deleted:"
