@@ -64,8 +64,8 @@ class AudioVideoMAE(nn.Module):
         self.shape, self.config = shape, config
         self.visible_audio, self.visible_video = visible_counts(shape, config.mask_ratio)
         pixels = shape.patch**2, 3 * shape.patch**2
-        self.audio = ModalityEncoder(pixels[0], shape.audio_grid, config)
-        self.video = ModalityEncoder(pixels[1], shape.video_grid, config)
+        self.audio_encoder = ModalityEncoder(pixels[0], shape.audio_grid, config)
+        self.video_encoder = ModalityEncoder(pixels[1], shape.video_grid, config)
         self.fusion = FusionEncoder(config)
         self.decoder = Decoder(pixels, shape.audio_grid, shape.video_grid, config)
         self._initialise(generator or torch.Generator().manual_seed(0))
@@ -99,8 +99,8 @@ class AudioVideoMAE(nn.Module):
         audio = Mask.split(noise.audio, keep.audio, self.visible_audio)
         video = Mask.split(noise.video, keep.video, self.visible_video)
         patches = self._patchify(batch)
-        codes_audio = self.audio.locate(self.audio(patches[0], audio.visible), audio.visible)
-        codes_video = self.video.locate(self.video(patches[1], video.visible), video.visible)
+        codes_audio = self.audio_encoder.locate(self.audio_encoder(patches[0], audio.visible), audio.visible)
+        codes_video = self.video_encoder.locate(self.video_encoder(patches[1], video.visible), video.visible)
         paths: dict[Path, Tensor] = {}
         if "contrastive" in parts:
             paths |= {"audio": codes_audio, "video": codes_video}
@@ -136,14 +136,14 @@ class AudioVideoMAE(nn.Module):
     def encode_tokens(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Unmasked codes of the modality encoders: audio (B, M, D), video (B, N, D)."""
         audio, video = self._patchify(batch)
-        return self.audio(audio), self.video(video)
+        return self.audio_encoder(audio), self.video_encoder(video)
 
     def fuse(self, codes_audio: Tensor, codes_video: Tensor) -> tuple[Tensor, Tensor]:
         """Unmasked codes through the joint path, before its final norm: audio (B, M, D), video (B, N, D).
 
         The codes are those of `encode_tokens`; the clips of the two arguments may differ.
         """
-        joint = torch.cat([self.audio.locate(codes_audio), self.video.locate(codes_video)], dim=1)
+        joint = torch.cat([self.audio_encoder.locate(codes_audio), self.video_encoder.locate(codes_video)], dim=1)
         fused = self.fusion({"joint": joint})["joint"]
         return fused[:, : codes_audio.shape[1]], fused[:, codes_audio.shape[1] :]
 
@@ -153,7 +153,9 @@ class AudioVideoMAE(nn.Module):
         The modality paths and their final norms, then the mean over all tokens.
         """
         audio, video = self.encode_tokens(batch)
-        return self._pool(self.fusion({"audio": self.audio.locate(audio), "video": self.video.locate(video)}))
+        return self._pool(
+            self.fusion({"audio": self.audio_encoder.locate(audio), "video": self.video_encoder.locate(video)})
+        )
 
     def _pool(self, fused: dict[Path, Tensor]) -> tuple[Tensor, Tensor]:
         audio = self.fusion.finish("audio", fused["audio"]).float().mean(dim=1)

@@ -30,7 +30,7 @@ def patchify_video(video: Tensor, patch: int) -> Tensor:
 
 def gather_tokens(tokens: Tensor, ids: Tensor) -> Tensor:
     """Pick tokens by id, per clip: (B, L, X) and (B, K) -> (B, K, X)."""
-    return tokens.gather(1, ids[:, :, None].expand(-1, -1, tokens.shape[2]))
+    return tokens[torch.arange(len(ids), device=ids.device)[:, None], ids]
 
 
 def sincos_positions(grid: Sequence[int], width: int) -> Tensor:
