@@ -16,10 +16,11 @@ from pydantic import Field as Option
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from avbench.errors import UsageError
 from avbench.model.masking import Keep
 from avbench.model.matching import AudioVideoMatching, matching_pairs
 from avbench.model.relation import correlation, importance, weighted_query
-from avbench.model.selection import select_chunks, select_tokens, top_tokens
+from avbench.model.selection import chunk_count, select_chunks, select_tokens, top_tokens
 from avbench.strategies.derpp import DERPlusPlus, DERPlusPlusConfig
 from avbench.training.memory import Field
 from avbench.training.strategy import Context, Step
@@ -44,7 +45,15 @@ class Stella(DERPlusPlus):
         shape, config = context.shape, self.config
         self.audio_count = int(shape.audio_tokens * config.sampling_ratio)
         self.video_count = int(shape.video_tokens * config.sampling_ratio)
-        self.matching = AudioVideoMatching(context.model.width, context.model.heads, context.model.legacy_head_merge)
+        model = context.model
+        self.matching = AudioVideoMatching(
+            model.width, model.heads, model.legacy_head_merge, context.generators["init"]
+        )
+        if config.audio_selection != "none":
+            try:
+                self.chunks = chunk_count(shape.audio_grid, config.chunk, config.audio_selection)
+            except ValueError as error:
+                raise UsageError(f"options.chunk = {config.chunk}: {error}") from None
         weights = {k.removeprefix("matching."): v for k, v in context.base_weights.items() if k.startswith("matching.")}
         if weights:
             self.matching.load_state_dict(weights)
@@ -113,8 +122,7 @@ class Stella(DERPlusPlus):
         if self.config.audio_selection == "none":
             return select_tokens(scores, excluded, self.audio_count, self._uniform(scores.shape))
         grid, axis = self.context.shape.audio_grid, self.config.audio_selection
-        chunks = grid[0 if axis == "time" else 1] // self.config.chunk
-        noise, coin = self._uniform((len(scores), chunks)), self._uniform((len(scores),), "coin") < 0.5
+        noise, coin = self._uniform((len(scores), self.chunks)), self._uniform((len(scores),), "coin") < 0.5
         return select_chunks(scores, excluded, self.audio_count, self.config.chunk, grid, axis, noise, coin)
 
     def _uniform(self, shape: Any, name: str = "aux") -> Tensor:

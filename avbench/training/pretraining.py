@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from avbench.batch import Batch
 from avbench.config import PretrainingConfig, Section
 from avbench.model.matching import AudioVideoMatching, matching_pairs
 from avbench.training.memory import Field
@@ -31,7 +32,8 @@ class BasePretraining(AudioVideoStrategy):
 
     def setup(self, context: Context) -> None:
         """Build the matching module beside the backbone."""
-        self.matching = AudioVideoMatching(context.model.width, context.model.heads, context.model.legacy_head_merge)
+        model, init = context.model, context.generators["init"]
+        self.matching = AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, init)
         self.matching.to(context.device)
         self.correct: list[Tensor] = []
         super().setup(context)
@@ -41,15 +43,19 @@ class BasePretraining(AudioVideoStrategy):
         return {"matching": self.matching}
 
     def penalty(self, step: Step) -> dict[str, Tensor]:
-        """The matching loss (STELLA, Equation 8) on tokens the backbone gives without a graph."""
-        is_match, partner = matching_pairs(len(step.stream), self.generators["aux"])
+        """The matching loss on the stream's clips."""
+        return {"matching": self.matching_loss(step.stream)}
+
+    def matching_loss(self, batch: Batch) -> Tensor:
+        """STELLA, Equation 8, on tokens the backbone gives without a graph."""
+        is_match, partner = matching_pairs(len(batch), self.generators["aux"])
         is_match, partner = is_match.to(self.context.device), partner.to(self.context.device)
         with torch.no_grad():
-            audio, video = self.net.encode_tokens(step.stream)
+            audio, video = self.net.encode_tokens(batch)
             tokens = self.net.fuse(audio, video[partner])
         logits = self.matching(*tokens).float()
         self.correct = [*self.correct[-49:], ((logits.detach() > 0) == is_match).float().mean()]
-        return {"matching": binary_cross_entropy_with_logits(logits, is_match.float())}
+        return binary_cross_entropy_with_logits(logits, is_match.float())
 
     @property
     def matching_accuracy(self) -> float:

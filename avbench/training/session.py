@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +69,7 @@ class Session:
         context = Context(
             self.net, config.clip, config.model, config.training, self.generators, self.device, self.base or {}
         )
-        with self._initial_values():
-            self.strategy.setup(context)
+        self.strategy.setup(context)
         self.optimizer = build_optimizer(self.net, self.strategy.modules(), config.training)
         self._learning_rate = learning_rate
         self.template: AudioVideoPretraining
@@ -108,35 +106,14 @@ class Session:
         modules: dict[str, nn.Module] = {"model": self.net, **self.strategy.modules()}
         return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
 
-    def probe_threads(self, clips: int = 8) -> tuple[int, dict[int, float]]:
-        """Choose the CPU threads by timing forward and backward passes over random clips; changes no state."""
-        generator = torch.Generator().manual_seed(0)
-        batch = random_batch(self.config, clips, generator, torch.device("cpu"))
-        noise = Noise.draw(clips, self.config.clip, generator, device=torch.device("cpu"))
-
-        def work() -> None:
-            out = self.net(batch, noise)
-            (out.reconstruction_audio + out.contrastive).mean().backward()
-            self.net.zero_grad(set_to_none=True)
-
-        return choose_threads(work, available_cores())
-
     # --- construction -------------------------------------------------------------------------------------------------
 
     def _read_base(self) -> dict[str, Tensor] | None:
         name = self.config.training.base_weights
         return None if name is None else weights.read_tensors(weights.locate(name))
 
-    @contextmanager
-    def _initial_values(self) -> Iterator[None]:
-        # PyTorch draws initial values from its global generator: seed it for a moment, then put its state back.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=self.generators["init"])))
-            yield
-
     def _build_net(self) -> AudioVideoMAE:
-        with self._initial_values():
-            net = AudioVideoMAE(self.config.clip, self.config.model)
+        net = AudioVideoMAE(self.config.clip, self.config.model, self.generators["init"])
         if self.base is not None:
             weights.load_into(net, self.base, "model", str(self.config.training.base_weights))
         return net.to(self.device)
@@ -190,6 +167,27 @@ class Session:
             strategy.memory.load_state_dict(tensors["memory"], **state["memory"])
         template.progress = Progress(**state["progress"])
         template.stopwatch.load_state_dict(state["seconds"])
+
+
+def with_measured_threads(config: RunConfig, clips: int = 8) -> RunConfig:
+    """The configuration with `threads` settled: as asked for, or the fastest on this machine now, and in force.
+
+    A resumed run must use as many threads as before to give the same bits, so the choice is part of the configuration.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+        return config
+    if resolve_device(config.device).type != "cpu":
+        return config.model_copy(update={"threads": min(available_cores(), 8)})
+    generator, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
+    net = AudioVideoMAE(config.clip, config.model)
+    batch, noise = random_batch(config, clips, generator, cpu), Noise.draw(clips, config.clip, generator, device=cpu)
+
+    def work() -> None:
+        out = net(batch, noise)
+        (out.reconstruction_audio + out.contrastive).mean().backward()
+
+    return config.model_copy(update={"threads": choose_threads(work, available_cores())[0]})
 
 
 def random_batch(config: RunConfig, clips: int, generator: torch.Generator, device: torch.device) -> Batch:

@@ -135,11 +135,12 @@ class AudioVideoPretraining(BaseSGDTemplate):  # type: ignore[misc]
             if self.mbatch is None:
                 return
             with self.stopwatch.measure("training"):
-                self._training_iteration(**kwargs)
+                self.run_iteration(**kwargs)
             if self.after_step is not None:
                 self.after_step(self)
 
-    def _training_iteration(self, **kwargs: Any) -> None:
+    def run_iteration(self, **kwargs: Any) -> None:
+        """One update on the wire batch in `self.mbatch`."""
         wire: Mapping[str, Any] = self.mbatch
         self._before_training_iteration(**kwargs)
         self.optimizer.zero_grad(set_to_none=True)

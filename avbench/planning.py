@@ -1,0 +1,92 @@
+"""What a run would do and need, without doing it: `avbench run --dry-run`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from avbench import registry
+from avbench.config import RunConfig
+from avbench.training.loader import batches_per_epoch
+from avbench.training.session import Session, random_wire, with_measured_threads
+
+PROBE_CLIPS = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A forecast. Time and memory are measured on two small steps of random clips and scaled to the batch size."""
+
+    config: RunConfig
+    data: list[tuple[str, int, int]]  # per task: title, train clips listed, found
+    parameters: dict[str, int]  # per module
+    steps: int
+    seconds: float  # of training alone
+    memory_parts: dict[str, int] = field(default_factory=dict)  # bytes, by what needs them
+    notes: tuple[str, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """The sum of the parts."""
+        return sum(self.memory_parts.values())
+
+
+def plan(config: RunConfig) -> Plan:
+    """Find the data, build the model, and forecast the run.
+
+    Raises:
+        DataError: there is no data.
+        UsageError: the configuration does not fit together.
+    """
+    summary = registry.find("benchmarks", config.bench).load()(config).inspect()
+    data = [(task.title, task.train_listed, task.train_found) for task in summary.tasks]
+    config = with_measured_threads(config)
+    session = Session(config)
+    training = config.training
+    steps = sum(batches_per_epoch(found, training.batch_size) * training.epochs for _, _, found in data)
+    seconds, activations = _measure(session)
+    parameters = session.parameters
+    weights = 4 * sum(parameters.values())
+    memory = session.strategy.memory
+    parts = {
+        "weights, gradients and Adam's two moments": 4 * weights,
+        f"activations of {training.batch_size} stream clips and their replay": activations,
+        "rehearsal memory": 0 if memory is None else memory.nbytes,
+    }
+    notes = tuple(message for _, message in session.strategy.warnings) + tuple(summary.notes)
+    return Plan(config, data, parameters, steps, steps * seconds, parts, notes)
+
+
+def _measure(session: Session) -> tuple[float, int]:
+    """Seconds of a full step, and bytes autograd keeps for it; scaled up from a small step that replays as much."""
+    config = session.config
+    clips = min(PROBE_CLIPS, config.training.batch_size)
+    template = session.attach(store=[])
+    generator, scale = torch.Generator().manual_seed(0), config.training.batch_size / clips
+    saved: dict[int, int] = {}
+    seconds = 0.0
+    for _ in range(3):  # the first fills the memory, the second warms up, the third counts
+        template.mbatch = random_wire(config, clips, generator)
+        saved.clear()
+        _wait(session.device)
+        start = time.perf_counter()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: _count(saved, t), lambda t: t):
+            template.run_iteration()
+        _wait(session.device)
+        seconds = time.perf_counter() - start
+    kept = {p.untyped_storage().data_ptr() for p in session.net.parameters()}
+    return seconds * scale, int(scale * sum(size for pointer, size in saved.items() if pointer not in kept))
+
+
+def _count(saved: dict[int, int], tensor: Any) -> Any:
+    storage = tensor.untyped_storage()
+    saved[storage.data_ptr()] = storage.nbytes()
+    return tensor
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

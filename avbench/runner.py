@@ -1,0 +1,222 @@
+"""From a configuration to a finished run directory: the functions behind the command line, and the Python interface.
+
+    import avbench
+
+    run = avbench.run(strategy="stella", bench="continual-synth", seed=1)
+    print(run.results.summary["audio2video"]["Avg"].accuracy)
+    run.report()
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from avbench import config as configuration
+from avbench import registry
+from avbench.config import RunConfig
+from avbench.errors import RunDirectoryError
+from avbench.results.directory import RunDirectory
+from avbench.results.journal import now
+from avbench.results.schema import Results
+
+if TYPE_CHECKING:
+    from avbench.planning import Plan
+
+Event = dict[str, Any]
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk."""
+
+    directory: Path
+
+    @property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        return RunDirectory.open(self.directory).config
+
+    @property
+    def results(self) -> Results:
+        """The results so far; `status` says whether the run is complete."""
+        return RunDirectory.open(self.directory).read_results()
+
+    def report(self) -> Path:
+        """Write and return `report.html`."""
+        from avbench.reports.run_report import write_report
+
+        return write_report(self.directory)
+
+
+def run(
+    strategy: str,
+    bench: str,
+    profile: str = "quick",
+    *,
+    out: Path | str | None = None,
+    listeners: Sequence[Listener] = (),
+    **overrides: Any,
+) -> Run:
+    """Run one strategy on one benchmark; what `avbench run` does.
+
+    Args:
+        strategy: a registered strategy, see `avbench list strategies`.
+        bench: a registered benchmark.
+        profile: `quick`, `standard` or `paper`.
+        out: the run directory; by default a new one under `runs/`.
+        listeners: called with every event of the journal.
+        overrides: any key of `RunConfig`, such as `seed=1` or `training={"epochs": 3}`.
+
+    Raises:
+        AvbenchError: see its subclasses; the message says what to do.
+    """
+    config = configuration.resolve(strategy, bench, profile, overrides=[overrides])
+    return run_config(config, Path(out) if out is not None else None, listeners)
+
+
+def run_config(config: RunConfig, out: Path | None = None, listeners: Sequence[Listener] = ()) -> Run:
+    """Run a resolved configuration in a new run directory.
+
+    Raises:
+        RunDirectoryError: `out` holds another run.
+        DataError: there is no data, or too much of it can't be read.
+        Interrupted: SIGTERM or Ctrl-C came; everything is saved.
+    """
+    from avbench.training.session import with_measured_threads
+
+    plugin = _plugin(config)
+    plugin.inspect()  # no data: say so before anything is created
+    config = with_measured_threads(config)
+    directory = RunDirectory.create(out or _free_directory(config), config)
+    return _execute(directory, plugin, listeners, resumed=False)
+
+
+def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
+    """Continue an interrupted or killed run from its newest checkpoint; a complete run is left as it is.
+
+    Raises:
+        RunDirectoryError: the folder holds no run.
+        CheckpointError: the checkpoint is damaged or of another configuration.
+    """
+    opened = RunDirectory.open(Path(directory))
+    if opened.results.is_file() and opened.read_results().status == "complete":
+        return Run(opened.path)
+    return _execute(opened, _plugin(opened.config), listeners, resumed=True)
+
+
+def plan(config: RunConfig) -> Plan:
+    """What `run_config` would do and need; what `avbench run --dry-run` shows.
+
+    Raises:
+        DataError: there is no data.
+    """
+    from avbench.planning import plan as forecast
+
+    return forecast(config)
+
+
+def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -> Path:
+    """Make base weights for a benchmark's profile and write them to `out` (safetensors); see `avbench pretrain`.
+
+    Raises:
+        UsageError: the benchmark has no base clips.
+    """
+    from avbench.base_weights import make_base_weights
+
+    announce = _Announcer(None, listeners)
+    with deterministic(), stop_signals() as stopping:
+        return make_base_weights(config, _plugin(config).build_base(announce.preparing), out, announce, stopping)
+
+
+def _plugin(config: RunConfig) -> Any:
+    return registry.find("benchmarks", config.bench).load()(config)
+
+
+def _execute(directory: RunDirectory, plugin: Any, listeners: Sequence[Listener], resumed: bool) -> Run:
+    from avbench.continual_run import ContinualRun
+
+    directory.claim()
+    announce = _Announcer(directory, listeners)
+    try:
+        with deterministic(), stop_signals() as stopping:
+            benchmark = plugin.build(announce.preparing)
+            ContinualRun(directory, benchmark, announce, stopping).execute(resumed)
+    finally:
+        directory.release()
+    return Run(directory.path)
+
+
+class _Announcer:
+    """Writes each event to the journal, then tells the listeners."""
+
+    def __init__(self, directory: RunDirectory | None, listeners: Sequence[Listener]) -> None:
+        self._directory, self._listeners = directory, listeners
+
+    def __call__(self, name: str, **values: Any) -> None:
+        event = {"event": name, "time": now(), **values}
+        if self._directory is not None:
+            event = self._directory.journal.append(event, sync=name == "checkpoint")
+        for listener in self._listeners:
+            listener(event)
+
+    def preparing(self, done: int, total: int) -> None:
+        """Progress of making clips ready: for the listeners only, a journal would drown in it."""
+        for listener in self._listeners:
+            listener({"event": "preparing", "time": now(), "done": done, "total": total})
+
+
+def _free_directory(config: RunConfig) -> Path:
+    stem = f"{config.bench}-{config.strategy}-{config.profile}-seed{config.seed}"
+    for number in range(1, 10_000):
+        path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
+        if not path.exists():
+            return path
+    raise RunDirectoryError(f"10,000 runs called runs/{stem}; name another folder with --out")
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """PyTorch's deterministic algorithms for the time of a run, then the setting from before."""
+    import torch
+
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory it has not written
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = fill
+
+
+@contextmanager
+def stop_signals() -> Iterator[Callable[[], bool]]:
+    """A function that says whether SIGTERM or Ctrl-C has come; a second Ctrl-C interrupts at once."""
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():  # Python allows handlers in the main thread only
+        yield asked.is_set
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
