@@ -135,7 +135,7 @@ class Provenance(Record):
 class Results(Record):
     """Everything a report or a leaderboard needs to know of a run, finished or not."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     status: Literal["running", "interrupted", "complete"]
     strategy: str
     bench: str
@@ -157,10 +157,11 @@ class Results(Record):
     @model_validator(mode="after")
     def _one_value_per_task(self) -> Results:
         for direction, result in self.directions.items():
-            for name, values in [*result.recall.items(), ("median_rank", result.median_rank)]:
+            measured: dict[str, Recall | MedianRank] = {**result.recall, "median rank": result.median_rank}
+            for name, values in measured.items():
                 rows = [*([values.before] if values.before else []), *values.after]
                 if any(len(row) != len(self.tasks) for row in rows) or len(values.after) > len(self.tasks):
-                    raise ValueError(f"{direction} {name}: rows do not fit {len(self.tasks)} tasks")
+                    raise ValueError(f"{direction}, {name}: rows do not fit {len(self.tasks)} tasks")
         return self
 
     @property

@@ -1,0 +1,62 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from avbench.errors import RunDirectoryError
+from avbench.results import replacing, write_atomically
+
+
+def full_disk(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "results.json"
+    write_atomically(path, "old")
+    return path
+
+
+def test_text_and_bytes_are_replaced(file):
+    write_atomically(file, "neu: ü")
+    assert file.read_text(encoding="utf-8") == "neu: ü"
+    write_atomically(file, b"\x00\xff")
+    assert file.read_bytes() == b"\x00\xff"
+
+
+@pytest.mark.parametrize("place", ["write", "fsync", "replace"])
+def test_a_full_disk_leaves_the_previous_file_and_nothing_else(file, monkeypatch, place):
+    if place == "write":
+        monkeypatch.setattr(Path, "write_bytes", full_disk)
+    elif place == "fsync":
+        monkeypatch.setattr(os, "fsync", full_disk)
+    else:
+        monkeypatch.setattr(Path, "replace", full_disk)
+    with pytest.raises(RunDirectoryError, match="no space left"):
+        write_atomically(file, "new")
+    monkeypatch.undo()
+    assert file.read_text() == "old"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_half_written_temporary_file_is_removed_whatever_went_wrong(file):
+    with pytest.raises(ZeroDivisionError), replacing(file) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert file.read_text() == "old"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_reader_sees_the_old_file_until_the_block_has_ended(file):
+    with replacing(file) as temporary:
+        temporary.write_text("new")
+        assert temporary.parent == file.parent
+        assert file.read_text() == "old"
+    assert file.read_text() == "new"
+
+
+def test_other_failures_name_the_file_and_the_reason(tmp_path):
+    with pytest.raises(RunDirectoryError, match=r"nowhere.*No such file"):
+        write_atomically(tmp_path / "nowhere" / "x.json", "text")
