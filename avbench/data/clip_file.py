@@ -39,7 +39,7 @@ def encode(clip_id: str, clip: StoredClip, preprocessing: Preprocessing) -> byte
     else:
         images = [_to_jpeg(frame, preprocessing.jpeg_quality) for frame in clip.frames]
         tensors = {"jpeg": np.concatenate(images), "offsets": np.cumsum([0, *map(len, images)], dtype=np.int64)}
-    checksums = np.array([zlib.crc32(part) for part in (*images, log_mel)], np.uint32)
+    checksums = np.array([*map(_checksum, images), _checksum(log_mel)], np.uint32)
     return save({**tensors, "log_mel": log_mel, "checksums": checksums}, {"clip_id": json.dumps(clip_id)})
 
 
@@ -91,8 +91,9 @@ def _raw_reader(file: Any) -> Callable[[int, np.uint32], _Bytes]:
     stored = file.get_slice("frames")
 
     def read(index: int, checksum: np.uint32) -> _Bytes:
-        frame: _Bytes = _verify(stored[index : index + 1], checksum, f"frame {index}")
-        return frame[0]
+        frames: _Bytes = _verify(stored[index : index + 1], checksum, f"frame {index}")
+        frame: _Bytes = frames[0]
+        return frame
 
     return read
 
@@ -111,7 +112,11 @@ def _jpeg_reader(file: Any) -> Callable[[int, np.uint32], _Bytes]:
     return read
 
 
+def _checksum(part: npt.NDArray[Any]) -> int:
+    return zlib.crc32(part.data)
+
+
 def _verify(part: Any, checksum: np.uint32, name: str) -> Any:
-    if zlib.crc32(part) != checksum:
+    if _checksum(part) != checksum:
         raise DamagedFileError(f"the checksum of {name} is wrong")
     return part

@@ -1,0 +1,178 @@
+"""Building a cache: resumable, in one process or several, every unreadable clip set aside with its reason."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+
+from avbench.data.cache import ClipCache
+from avbench.data.clip import StoredClip
+from avbench.errors import AvbenchError, DataError, MediaError
+
+Source = Callable[[], StoredClip]
+"""Makes one clip, or raises MediaError. Must be picklable when several processes build."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of clips settled (ready or quarantined) and the number of all clips."""
+
+_CRASHED = ("crashed", "the process that decoded the clip died")
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What came of preparing a set of clips.
+
+    Attributes:
+        ready: ids of the clips that are in the cache now, in the order asked for.
+        built: how many of them were built this time.
+        quarantined: reason and message of each clip that can't be read, in the order asked for.
+    """
+
+    ready: tuple[str, ...]
+    built: int
+    quarantined: dict[str, tuple[str, str]]
+
+
+def prepare(
+    cache: ClipCache,
+    sources: Mapping[str, Source],
+    jobs: int = 1,
+    progress: Progress | None = None,
+    retry: bool = False,
+) -> PrepareReport:
+    """Bring every clip of `sources` into the cache or into its quarantine; finished clips are never built twice.
+
+    Interrupting it loses at most the clips under way.
+
+    Args:
+        sources: by clip id. A source is looked up only when its clip has to be built.
+        jobs: processes; 1 builds in this one.
+        progress: called first with what is there already, then after every clip.
+        retry: build clips again that are quarantined from earlier.
+
+    Raises:
+        DataError: the cache can't be written.
+        AvbenchError: the processes can't start.
+    """
+    cache.sweep()
+    known = cache.quarantined()
+    quarantined = {} if retry else {clip_id: known[clip_id] for clip_id in sources if clip_id in known}
+    missing = [clip_id for clip_id in sources if clip_id not in quarantined and not cache.contains(clip_id)]
+    settled = len(sources) - len(missing)
+    report = progress or _ignore
+    report(settled, len(sources))
+    outcomes = _build_here(cache, sources, missing) if jobs <= 1 else _build_in_pool(cache, sources, missing, jobs)
+    with closing(outcomes):
+        for done, (clip_id, problem) in enumerate(outcomes, settled + 1):
+            if problem is not None:
+                quarantined[clip_id] = problem
+            report(done, len(sources))
+    ready = tuple(clip_id for clip_id in sources if clip_id not in quarantined)
+    built = len(set(missing) - quarantined.keys())
+    return PrepareReport(ready, built, {clip_id: quarantined[clip_id] for clip_id in sources if clip_id in quarantined})
+
+
+def enforce_limit(report: PrepareReport, share: float) -> None:
+    """Refuse to go on when more than `share` of the clips, in [0, 1], can't be read.
+
+    Raises:
+        DataError: names how many, and the reasons with their counts.
+    """
+    total = len(report.ready) + len(report.quarantined)
+    if len(report.quarantined) <= share * total:
+        return
+    reasons = Counter(reason for reason, _ in report.quarantined.values())
+    counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+    clip_id, (_, message) = next(iter(report.quarantined.items()))
+    raise DataError(
+        f"{len(report.quarantined)} of {total} clips can't be read ({counts}), more than the allowed {share:.0%}; "
+        f"for example {clip_id}: {message}. Mend the files, or allow a larger share of unreadable clips"
+    )
+
+
+Outcome = tuple[str, tuple[str, str] | None]  # clip id; reason and message when it was quarantined
+
+
+def _build_here(cache: ClipCache, sources: Mapping[str, Source], missing: list[str]) -> Generator[Outcome, None, None]:
+    return (_build(cache, clip_id, sources[clip_id]) for clip_id in missing)
+
+
+def _build(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
+    try:
+        clip = source()
+    except MediaError as error:
+        problem = (error.reason, str(error))
+        cache.quarantine(clip_id, *problem)
+        return clip_id, problem
+    cache.write(clip_id, clip)
+    return clip_id, None
+
+
+def _build_in_pool(
+    cache: ClipCache, sources: Mapping[str, Source], missing: list[str], jobs: int
+) -> Generator[Outcome, None, None]:
+    queue = deque(missing)
+    while queue:
+        running: dict[Future[Outcome], str] = {}
+        try:
+            with _pool(min(jobs, len(queue))) as pool:
+                while queue or running:
+                    while queue and len(running) < 2 * jobs:
+                        running[pool.submit(_build, cache, queue[0], sources[queue[0]])] = queue[0]
+                        queue.popleft()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        outcome = future.result()
+                        del running[future]
+                        yield outcome
+        except BrokenProcessPool:
+            # A decoder brought its process down: each clip that was under way answers for itself.
+            for clip_id in running.values():
+                yield _build_alone(cache, clip_id, sources[clip_id])
+
+
+def _build_alone(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
+    try:
+        with _pool(1) as pool:
+            return pool.submit(_build, cache, clip_id, source).result()
+    except BrokenProcessPool:
+        cache.quarantine(clip_id, *_CRASHED)
+        return clip_id, _CRASHED
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    # Spawned, not forked: a fork copies the locks of torch's and FFmpeg's threads in whatever state they are.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
+    try:
+        try:
+            pool.submit(_do_nothing).result()
+        except BrokenProcessPool as error:
+            raise AvbenchError(
+                "the processes that prepare clips can't start; use one job, or, when calling from a script, call "
+                "under `if __name__ == '__main__':`"
+            ) from error
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # the parallelism is across clips
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears of it and lets the clips under way finish
+
+
+def _do_nothing() -> None:
+    return None
+
+
+def _ignore(done: int, total: int) -> None:
+    return None
