@@ -70,7 +70,7 @@ class ReplayConfig(Section):
     memory: int = Option(2000, ge=1)  # clips; STELLA, Table 5 (Continual-VS)
 
 
-class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ignore[call-arg,misc]
+class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ignore[call-arg]
     """Experience replay, and the base of all other strategies (cost: 6 forward units a step).
 
     The current batch and as many clips from a reservoir are trained on jointly, so that the contrastive loss also

@@ -41,7 +41,7 @@ class Progress:
         return asdict(self)
 
 
-class AudioVideoPretraining(BaseSGDTemplate):  # type: ignore[misc]
+class AudioVideoPretraining(BaseSGDTemplate):
     """Continual audio-video pre-training with one strategy.
 
     Args:
@@ -57,6 +57,9 @@ class AudioVideoPretraining(BaseSGDTemplate):  # type: ignore[misc]
         learning_rate: the rate as a function of the step, or None for the configured constant one.
         shuffle: False keeps the order of the experience's rows (used to compare streams cut in different places).
     """
+
+    model: Any
+    mbatch: Any  # the wire batch in training, a `Batch` in evaluation: Avalanche has one name for both
 
     def __init__(
         self,
