@@ -4,6 +4,8 @@ The command line prints the message of any `AvbenchError` and leaves with its `e
 for one. Programming errors stay ordinary exceptions.
 """
 
+from __future__ import annotations
+
 
 class AvbenchError(Exception):
     """Something the user can mend. `exit_code` is the status the command line leaves with."""
@@ -29,6 +31,10 @@ class MediaError(AvbenchError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str]]:
+        """Picklable, so that worker processes can report it."""
+        return MediaError, (self.reason, str(self))
 
 
 class PluginError(AvbenchError):

@@ -1,0 +1,279 @@
+"""Reading frames, audio and whole clips from media files with PyAV; every problem of a file is a `MediaError`.
+
+Its reasons: `missing`, `unreadable` (the file system refuses), `not-media`, `no-video`, `no-audio`, `truncated` (ends
+before its own header says), `short`, `silent` (constant audio), `undecodable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+import torch
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+from torch.nn import functional
+
+from avbench.data.clip import StoredClip
+from avbench.data.preprocessing import Preprocessing
+from avbench.errors import MediaError
+
+__all__ = ["MediaError", "StoredClip", "read_audio", "read_clip", "read_frames"]
+
+_LARGEST_GAP = 1.0  # seconds that the last frame, or silence, may stand in for missing material
+_SEEK_GAP = 3.0  # seconds between wanted frames from which on seeking may beat decoding; key frames are 2 to 5 s apart
+_SEEK_MARGIN = 0.5  # seconds; containers seek by decoding time, which runs ahead of presentation time
+_QUIETEST = 2.0**-15  # one step of 16-bit audio: a recording that never moves further is silent
+
+# Naming the containers keeps playlists and text, which FFmpeg would also open, from being followed or rendered.
+_OPEN_OPTIONS = {
+    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg,wav,mp3,flac,aac",
+    "protocol_whitelist": "file",
+}
+_SIGNATURES = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"))  # of mp4, of matroska and webm, of avi
+
+
+def read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
+    """The first `clip_seconds` of a media file, ready for the cache.
+
+    Raises:
+        MediaError: the file can't be read, lacks video or audio, is silent, or more than a second too short.
+    """
+    waveform = read_audio(path, preprocessing.clip_seconds, preprocessing.sample_rate)
+    if np.ptp(waveform) <= _QUIETEST:
+        raise MediaError("silent", f"{path}: the audio is constant")
+    seconds = len(waveform) / preprocessing.sample_rate
+    if preprocessing.clip_seconds - seconds > _LARGEST_GAP:
+        raise MediaError(
+            "short", f"{path}: {seconds:.2f} s of audio where {preprocessing.clip_seconds:g} s are asked for"
+        )
+    frames = read_frames(path, preprocessing.timestamps(), preprocessing.stored_size)
+    return StoredClip.from_waveform(frames, waveform, preprocessing)
+
+
+def read_frames(path: Path, timestamps: Sequence[float], size: int) -> npt.NDArray[np.uint8]:
+    """The frames nearest to given times, upright, the short side resized to `size`, the centre cropped.
+
+    Times count from the file's first video frame. A time up to a second past the last frame gets the last frame.
+
+    Args:
+        timestamps: seconds, at least one, in any order.
+
+    Returns:
+        uint8 (n, size, size, 3), RGB.
+
+    Raises:
+        MediaError: the file can't be read, has no video, or ends too early.
+    """
+    wanted = sorted(timestamps)
+    frames = _frames_by_seeking(path, wanted, size) if _is_sparse(wanted) else None
+    if frames is None:
+        with _opened(path) as container:
+            stream = _video_stream(container, path)
+            frames = _images(_nearest(_from_first(_decoded(container, stream)), wanted, path, stream), size)
+    images = np.stack(frames)
+    positions = np.argsort(np.argsort(timestamps, kind="stable"), kind="stable")
+    return images[positions]
+
+
+def read_audio(path: Path, seconds: float, sample_rate: int) -> npt.NDArray[np.float32]:
+    """The first `seconds` of a file's audio, all channels averaged; fewer samples where the file ends before.
+
+    Returns:
+        float32 (n,), n <= seconds * sample_rate, in [-1, 1] up to the resampling filter's overshoot.
+
+    Raises:
+        MediaError: the file can't be read, or has no audio.
+    """
+    length = round(seconds * sample_rate)
+    with _opened(path) as container:
+        if not container.streams.audio:
+            raise MediaError("no-audio", f"{path} has no audio")
+        stream = container.streams.audio[0]
+        parts: list[npt.NDArray[np.float32]] = []
+        for part in _resampled((frame for _, frame in _decoded(container, stream)), sample_rate):
+            parts.append(part)
+            if sum(map(len, parts)) >= length:
+                break
+        waveform = np.concatenate(parts)[:length] if parts else np.zeros(0, np.float32)
+        if not len(waveform) or not np.isfinite(waveform).all():
+            raise MediaError("undecodable", f"{path}: its audio ({stream.name}) can't be decoded")
+        return waveform
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        raise MediaError("missing", f"{path} does not exist") from None
+    except OSError as error:
+        raise MediaError("unreadable", f"{path} can't be read: {error.strerror}") from None
+    try:
+        container = av.open(f"file:{path}", container_options=_OPEN_OPTIONS, metadata_errors="ignore")
+    except (FFmpegError, ValueError) as error:
+        known = any(head[start:].startswith(mark) for start, mark in _SIGNATURES)
+        reason, what = ("truncated", "is cut off or damaged") if known else ("not-media", "is no media file")
+        raise MediaError(reason, f"{path} {what} ({_explained(error)})") from None
+    try:
+        with container:
+            yield container
+    except (FFmpegError, ValueError) as error:
+        raise MediaError("undecodable", f"{path} can't be decoded ({_explained(error)})") from None
+
+
+def _explained(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:  # a cover picture is no video
+            if stream.codec_context is None:
+                raise MediaError("undecodable", f"{path}: there is no decoder for its video")
+            stream.codec_context.thread_count = 1  # several clips are decoded at once instead
+            return stream
+    raise MediaError("no-video", f"{path} has no video")
+
+
+def _decoded(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
+    """Frames of a stream with their presentation times in seconds, up to where the file can be read."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, FFmpegError):
+            return  # what is missing at the end is measured by who asked for it
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            continue  # players, too, go on after one damaged packet
+        for frame in frames:
+            ticks = frame.pts if frame.pts is not None else frame.dts
+            if ticks is not None:
+                yield float(ticks * frame.time_base), frame
+
+
+def _from_first(frames: Iterator[tuple[float, Any]], origin: float | None = None) -> Iterator[tuple[float, Any]]:
+    """The same, times counted from the first frame's or from `origin`, without frames that step back in time."""
+    latest = -np.inf
+    for time, frame in frames:
+        origin = time if origin is None else origin
+        if time > latest:
+            latest = time
+            yield time - origin, frame
+
+
+def _nearest(frames: Iterator[tuple[float, Any]], wanted: Sequence[float], path: Path, stream: Any) -> Iterator[Any]:
+    """For each of the ascending times the frame with the nearest presentation time."""
+    waiting = list(reversed(wanted))
+    shown: tuple[float, Any] | None = None
+    for following in frames:
+        while waiting and shown and waiting[-1] < (shown[0] + following[0]) / 2:
+            waiting.pop()
+            yield shown[1]
+        if not waiting:
+            return
+        shown = following
+    if shown is None:
+        raise MediaError("undecodable", f"{path}: not one frame of its video ({stream.name}) can be decoded")
+    if waiting[0] - shown[0] > _LARGEST_GAP:
+        announced = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        reason = "truncated" if announced > shown[0] + _LARGEST_GAP else "short"
+        raise MediaError(reason, f"{path}: its video ends at {shown[0]:.2f} s; {waiting[0]:.2f} s are asked for")
+    yield from (shown[1] for _ in waiting)
+
+
+def _is_sparse(wanted: Sequence[float]) -> bool:
+    return any(later - earlier > _SEEK_GAP for earlier, later in pairwise([0.0, *wanted]))
+
+
+def _frames_by_seeking(path: Path, wanted: Sequence[float], size: int) -> list[npt.NDArray[np.uint8]] | None:
+    """Like reading in one pass, but jumping over the gaps; None where the container doesn't land before the target."""
+    runs: list[list[float]] = [[]]
+    for earlier, time in pairwise([0.0, *wanted]):
+        if time - earlier > _SEEK_GAP:
+            runs.append([])
+        runs[-1].append(time)
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        origin = next((time for time, _ in _decoded(container, stream)), 0.0)
+        images = []
+        for run in filter(None, runs):
+            target = max(0.0, run[0] - _SEEK_MARGIN)
+            container.seek(int((origin + target) / stream.time_base), stream=stream)
+            frames = _from_first(_decoded(container, stream), origin)
+            first = next(frames, None)
+            if first is None or first[0] > run[0]:
+                return None
+            images += _images(_nearest(_chained(first, frames), run, path, stream), size)
+    return images
+
+
+def _chained(first: tuple[float, Any], rest: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
+    yield first
+    yield from rest
+
+
+def _images(frames: Iterator[Any], size: int) -> list[npt.NDArray[np.uint8]]:
+    images: list[npt.NDArray[np.uint8]] = []
+    reformatter = VideoReformatter()  # shared, since it costs more to set up than to use
+    latest = None
+    for frame in frames:
+        if frame is latest:
+            images.append(images[-1])
+            continue
+        # Converted at full size; AREA only picks swscale's quick conversion, which gives the same bytes.
+        pixels: Any = reformatter.reformat(frame, format="rgb24", interpolation="AREA").to_ndarray()
+        images.append(_upright(frame, _centre(pixels, size)))
+        latest = frame
+    return images
+
+
+def _centre(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """The central square of (H, W, 3) at (size, size, 3), bilinear with antialiasing: resize and crop in one."""
+    side = min(pixels.shape[:2])
+    top, left = ((length - side) // 2 for length in pixels.shape[:2])
+    square = torch.from_numpy(pixels[top : top + side, left : left + side]).permute(2, 0, 1)[None]
+    resized = functional.interpolate(square, size=(size, size), mode="bilinear", antialias=True)
+    image: npt.NDArray[np.uint8] = resized[0].permute(1, 2, 0).numpy()
+    return image
+
+
+def _upright(frame: Any, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Applies the display matrix that phones write instead of turning the picture: quarter turns and mirrorings."""
+    side_data = frame.side_data.get("DISPLAYMATRIX")
+    if side_data is None:
+        return image
+    # Row vectors, fixed point: x' = a x + c y, y' = b x + d y (ISO 14496-12).
+    a, b, _, c, d = np.frombuffer(side_data, np.int32)[:5].tolist()
+    turned = abs(b) > abs(a)
+    x_scale, y_scale = (c, b) if turned else (a, d)
+    image = image.transpose(1, 0, 2) if turned else image
+    image = image[:, ::-1] if x_scale < 0 else image
+    return image[::-1] if y_scale < 0 else image
+
+
+def _resampled(frames: Iterator[Any], sample_rate: int) -> Iterator[npt.NDArray[np.float32]]:
+    """Mono float32 chunks (n,) of audio frames whose format may change on the way."""
+    resampler, layout = None, None
+    for frame in frames:
+        if resampler is None or layout != (frame.layout.name, frame.sample_rate, frame.format.name):
+            yield from _mono(resampler.resample(None) if resampler else [])
+            layout = (frame.layout.name, frame.sample_rate, frame.format.name)
+            # The channels stay: FFmpeg's own downmix weighs them instead of averaging.
+            resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=sample_rate)
+        frame.pts = None  # gaps in the clock would be refused
+        yield from _mono(resampler.resample(frame))
+    yield from _mono(resampler.resample(None) if resampler else [])
+
+
+def _mono(frames: list[Any]) -> Iterator[npt.NDArray[np.float32]]:
+    return (frame.to_ndarray().mean(axis=0, dtype=np.float32) for frame in frames)
