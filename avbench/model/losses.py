@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, layer_norm, mse_loss, normalize
@@ -13,7 +15,8 @@ def normalise_patches(patches: Tensor, epsilon: float) -> Tensor:
     """Give each patch (..., pixels) zero mean and unit (unbiased) variance; `epsilon` is added to the variance."""
     pixels = patches.shape[-1]
     biased = (pixels - 1) / pixels  # times the unbiased variance, gives the one that the fused kernel works with
-    return layer_norm(patches.float(), (pixels,), eps=epsilon * biased) * biased**0.5
+    normal: Tensor = layer_norm(patches.float(), (pixels,), eps=epsilon * biased) * math.sqrt(biased)
+    return normal
 
 
 def reconstruction_loss(prediction: Tensor, target: Tensor) -> Tensor:
