@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from avbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from avbench.registry import Plugin
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
@@ -237,19 +240,36 @@ def resolve(
     from avbench import registry
 
     bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
+    presets = strategy_plugin.card().get("presets", {})
+    layers = [presets.get("default", {}), presets.get(bench, {}), *map(read_yaml, files), *overrides]
+    config = _resolve_data(bench_plugin, strategy, profile, layers)
+    options = validate(strategy_plugin.load().Config, config.options, "options")
+    return config.model_copy(update={"options": options.model_dump(mode="json")})
+
+
+def resolve_benchmark(bench: str, profile: str = "quick", *, overrides: Sequence[Mapping[str, Any]] = ()) -> RunConfig:
+    """The configuration of a benchmark alone, for what needs no strategy: preparing data, making base weights.
+
+    Raises:
+        UsageError, PluginError: as `resolve`.
+    """
+    from avbench import registry
+
+    return _resolve_data(registry.find("benchmarks", bench), "none", profile, overrides)
+
+
+def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
     profiles = bench_plugin.card().get("profiles", {})
     if profile not in profiles:
-        raise UsageError(f"{bench} has no profile {profile!r}; it has {', '.join(sorted(profiles)) or 'none'}")
-    presets = strategy_plugin.card().get("presets", {})
-    layers = [profiles[profile], presets.get("default", {}), presets.get(bench, {}), *map(read_yaml, files), *overrides]
-    values: dict[str, Any] = {}
+        known = ", ".join(sorted(profiles)) or "none"
+        raise UsageError(f"{bench_plugin.name} has no profile {profile!r}; it has {known}")
+    values: dict[str, Any] = profiles[profile]
     for layer in layers:
         values = merge(values, layer)
-    values |= {"strategy": strategy, "bench": bench, "profile": profile}
+    values = values | {"strategy": strategy, "bench": bench_plugin.name, "profile": profile}
     config: RunConfig = validate(RunConfig, values, "")
     data = validate(bench_plugin.load().Config, config.data, "data")
-    options = validate(strategy_plugin.load().Config, config.options, "options")
-    return config.model_copy(update={"data": data.model_dump(mode="json"), "options": options.model_dump(mode="json")})
+    return config.model_copy(update={"data": data.model_dump(mode="json")})
 
 
 def dump(config: RunConfig) -> str:
