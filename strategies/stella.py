@@ -25,6 +25,8 @@ from avbench.strategies.derpp import DERPlusPlus, DERPlusPlusConfig
 from avbench.training.memory import Field
 from avbench.training.strategy import Context, Step
 
+MODALITIES = ("audio", "video")
+
 
 class StellaConfig(DERPlusPlusConfig):
     """Options of STELLA; the defaults are STELLA, Table 5 and section 5.1, for Continual-VS."""
@@ -45,10 +47,8 @@ class Stella(DERPlusPlus):
         shape, config = context.shape, self.config
         self.audio_count = int(shape.audio_tokens * config.sampling_ratio)
         self.video_count = int(shape.video_tokens * config.sampling_ratio)
-        model = context.model
-        self.matching = AudioVideoMatching(
-            model.width, model.heads, model.legacy_head_merge, context.generators["init"]
-        )
+        model, init = context.model, context.generators["init"]
+        self.matching = AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, init)
         if config.audio_selection != "none":
             try:
                 self.chunks = chunk_count(shape.audio_grid, config.chunk, config.audio_selection)
@@ -80,12 +80,11 @@ class Stella(DERPlusPlus):
         with torch.no_grad():
             step.notes |= self._scores(step)
             rows = {k: self._with_replay(step, k) for k in step.notes if k.startswith(("importance", "correlation"))}
-            excluded = {
-                m: self._uniform(rows[f"correlation_{m}"].shape) < rows[f"correlation_{m}"] for m in ("audio", "video")
-            }
-            noise = self._uniform(rows["importance_video"].shape)
-            video = select_tokens(rows["importance_video"], excluded["video"], self.video_count, noise)
-            return Keep(audio=self._select_audio(rows["importance_audio"], excluded["audio"]), video=video)
+            audio, video = rows["importance_audio"], rows["importance_video"]
+            risky_audio = self._uniform(audio.shape) < rows["correlation_audio"]  # Bernoulli draws
+            risky_video = self._uniform(video.shape) < rows["correlation_video"]
+            chosen = select_tokens(video, risky_video, self.video_count, self._uniform(video.shape))
+            return Keep(audio=self._select_audio(audio, risky_audio), video=chosen)
 
     def _scores(self, step: Step) -> dict[str, Tensor]:
         """Equations 4 to 7 for the stream's clips, without a graph and over all their patches."""
@@ -93,26 +92,17 @@ class Stella(DERPlusPlus):
         tokens = self.net.fuse(*codes)
         qk = self.matching.queries_keys(*tokens)
         scores = importance(qk.query_audio, qk.key_video, qk.query_video, qk.key_audio, self.config.temperature)
-        importance_audio, importance_video = (score.float() for score in scores)
-        top_audio = top_tokens(importance_audio, self.audio_count)
-        top_video = top_tokens(importance_video, self.video_count)
-        notes = {"codes_audio": codes[0], "codes_video": codes[1], "fused_audio": tokens[0], "fused_video": tokens[1]}
-        notes |= {"importance_audio": importance_audio, "importance_video": importance_video}
-        query_audio = notes["query_audio"] = weighted_query(qk.query_audio.float(), importance_audio, top_audio)
-        query_video = notes["query_video"] = weighted_query(qk.query_video.float(), importance_video, top_video)
-        notes["correlation_audio"] = torch.zeros_like(importance_audio)
-        notes["correlation_video"] = torch.zeros_like(importance_video)
+        top = top_tokens(scores[0], self.audio_count), top_tokens(scores[1], self.video_count)
+        queries = weighted_query(qk.query_audio, scores[0], top[0]), weighted_query(qk.query_video, scores[1], top[1])
+        risks = [torch.zeros_like(score) for score in scores]
         if step.replay is not None:
             # Clip i of the stream is compared with replayed clip i; a short memory is gone through again.
-            pair = torch.arange(len(step.stream), device=query_audio.device) % len(step.replay)
-            past = {name: step.replay.fields[name][pair] for name in ("query_audio", "query_video")}
-            notes["correlation_video"] = correlation(
-                qk.key_video.float(), query_audio, past["query_audio"], top_video, importance_video.shape[1]
-            )
-            notes["correlation_audio"] = correlation(
-                qk.key_audio.float(), query_video, past["query_video"], top_audio, importance_audio.shape[1]
-            )
-        return notes
+            pair = torch.arange(len(step.stream), device=self.context.device) % len(step.replay)
+            past = [step.replay.fields[f"query_{modality}"][pair] for modality in MODALITIES]
+            risks[0] = correlation(qk.key_audio, queries[1], past[1], top[0], scores[0].shape[1])
+            risks[1] = correlation(qk.key_video, queries[0], past[0], top[1], scores[1].shape[1])
+        groups = {"codes": codes, "fused": tokens, "importance": scores, "query": queries, "correlation": risks}
+        return {f"{name}_{m}": pair[i] for name, pair in groups.items() for i, m in enumerate(MODALITIES)}
 
     def _with_replay(self, step: Step, name: str) -> Tensor:
         return step.notes[name] if step.replay is None else torch.cat([step.notes[name], step.replay.fields[name]])
@@ -136,9 +126,11 @@ class Stella(DERPlusPlus):
         """Equation 8: tell true pairs from pairs whose video was exchanged within the batch."""
         notes, device = step.notes, self.context.device
         is_match, partner = matching_pairs(len(step.stream), self.generators["aux"])
-        matched, others = (rows.nonzero().flatten() for rows in (is_match, ~is_match))
-        target = torch.cat([torch.ones(len(matched)), torch.zeros(len(others))]).to(device, non_blocking=True)
-        matched, others, partner = (rows.to(device, non_blocking=True) for rows in (matched, others, partner[others]))
+        matched, others = is_match.nonzero().flatten(), (~is_match).nonzero().flatten()
+        target = torch.cat([torch.ones(len(matched)), torch.zeros(len(others))])
+        matched, others, partner, target = (
+            rows.to(device, non_blocking=True) for rows in (matched, others, partner[others], target)
+        )
         with torch.no_grad():  # matched pairs were fused already, for their scores
             exchanged = self.net.fuse(notes["codes_audio"][others], notes["codes_video"][partner])
             audio = torch.cat([notes["fused_audio"][matched], exchanged[0]])

@@ -1,0 +1,73 @@
+"""A small stream of clips of noise, and sessions on it: enough to test training without data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from avbench.config import ClipShape, ModelConfig, RunConfig, TrainingConfig
+from avbench.training.session import Session, random_wire
+
+SHAPE = ClipShape(frames=2, image_size=32, audio_frames=64, mel_bins=32, patch=8)
+MODEL = ModelConfig(
+    width=16, heads=2, unimodal_depth=1, fusion_depth=1, decoder_width=16, decoder_depth=1, decoder_heads=2
+)
+TRAINING = TrainingConfig(epochs=2, batch_size=6, learning_rate=1e-3, contrastive_weight=1.0)
+
+
+class NoiseStore(Dataset[dict[str, Any]]):
+    """Clips of noise in memory; a training view adds a shift that follows from its draw."""
+
+    def __init__(self, config: RunConfig, count: int) -> None:
+        self.wire = random_wire(config, count, torch.Generator().manual_seed(7))
+        self.clip_ids = tuple(self.wire["clip_id"])
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
+        row, draw = key if isinstance(key, tuple) else (key, None)
+        clip = {name: self.wire[name][row] for name in ("audio", "video", "clip_id")}
+        if draw is not None:
+            clip["audio"] = clip["audio"].roll(draw % 8, dims=1)
+        return clip
+
+
+@pytest.fixture
+def tiny_config() -> Callable[..., RunConfig]:
+    """A configuration of a tiny model: `tiny_config(strategy, options..., training={...})`."""
+
+    def make(strategy: str, training: dict[str, Any] | None = None, **values: Any) -> RunConfig:
+        options = values.pop("options", {} if strategy == "finetune" else {"memory": 12})
+        schedule = TRAINING.model_copy(update=training or {})
+        defaults: dict[str, Any] = {"device": "cpu", "threads": 1, "clip": SHAPE, "model": MODEL}
+        return RunConfig(strategy=strategy, bench="noise", options=options, training=schedule, **(defaults | values))
+
+    return make
+
+
+@pytest.fixture
+def train() -> Callable[..., Session]:
+    """Train a session on `clips` clips of noise, cut into experiences at `cuts`; returns the session."""
+
+    def run(config: RunConfig, clips: int = 24, cuts: Sequence[int] = (12,), shuffle: bool = True) -> Session:
+        from avbench.benchmarks.streams import Clip, build_scenario
+
+        session = Session(config)
+        store = NoiseStore(config, clips)
+        template = session.attach(store, shuffle=shuffle)
+        borders = [0, *cuts, clips]
+        groups = [
+            [Clip(clip_id, "") for clip_id in store.clip_ids[start:stop]]
+            for start, stop in pairwise(borders)
+        ]
+        for experience in build_scenario(store, {"train": groups}).train_stream:  # type: ignore[arg-type]
+            template.train([experience], eval_streams=[])
+        return session
+
+    return run
