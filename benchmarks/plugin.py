@@ -1,0 +1,330 @@
+"""The base of every benchmark: from a list of clips to prepared clips, coverage and streams.
+
+A benchmark says which clips it consists of and how one of them is made; everything else is here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from avbench.benchmarks.streams import (
+    EVALUATION,
+    RETRIEVAL,
+    TRAIN,
+    AudioVideoBenchmark,
+    Clip,
+    Coverage,
+    Task,
+    build_scenario,
+    hash_clips,
+)
+from avbench.config import RunConfig, Section, validate
+from avbench.data.preprocessing import Preprocessing, Sampling
+from avbench.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from avbench.data.cache import ClipCache
+    from avbench.data.prepare import PrepareReport, Progress, Source
+
+
+class ClipData(Section):
+    """What the `data` section of every benchmark holds."""
+
+    cache: Path | None = None  # folder for prepared clips; none: AVBENCH_CACHE, else the user's cache folder
+    jobs: Annotated[int, Field(ge=0)] = 0  # processes that prepare clips; 0: one per available core
+    keep_in_memory: bool = False  # decoded clips, each from its first use on
+    preprocessing: Preprocessing = Preprocessing()
+    sampling: Sampling = Sampling()
+
+    @field_validator("cache")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return absolute(path)
+
+
+@dataclass(frozen=True)
+class TaskClips:
+    """The clips of one stream and task, in order, and how many others the list names that were not found."""
+
+    clips: tuple[Clip, ...]
+    missing: int = 0
+    published: int | None = None
+
+    def coverage(self, unreadable: int) -> Coverage:
+        """The numbers when `unreadable` of the clips can't be read."""
+        count = len(self.clips)
+        return Coverage(count + self.missing, count - unreadable, unreadable, self.published)
+
+
+@dataclass(frozen=True)
+class ClipList:
+    """Which clips a benchmark consists of: per stream, one entry per task in training order."""
+
+    tasks: tuple[Task, ...]
+    streams: Mapping[str, tuple[TaskClips, ...]]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def clip_ids(self) -> tuple[str, ...]:
+        """Every clip once, in order of appearance."""
+        groups = chain.from_iterable(self.streams.values())
+        return tuple(dict.fromkeys(clip.clip_id for group in groups for clip in group.clips))
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """What there is of one task before anything is decoded: per stream, how much of its list was found."""
+
+    task: Task
+    coverage: Mapping[str, Coverage]  # `unreadable` as far as it is known from earlier preparing
+
+    @property
+    def title(self) -> str:
+        """The task's name for people."""
+        return self.task.title
+
+    @property
+    def train_listed(self) -> int:
+        """Training clips that were looked for."""
+        return self.coverage[TRAIN].listed
+
+    @property
+    def train_found(self) -> int:
+        """Training clips that were found and are not known to be unreadable."""
+        return self.coverage[TRAIN].usable
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What there is before anything is decoded.
+
+    Attributes:
+        tasks: in training order.
+        places: what was read and where prepared clips go, by what it is.
+        clips: number of different clips in all streams.
+        notes: what a reader of the results should know about the data.
+    """
+
+    tasks: tuple[TaskSummary, ...]
+    places: Mapping[str, Path]
+    clips: int
+    notes: tuple[str, ...] = ()
+
+
+class BenchmarkPlugin(ABC):
+    """A benchmark by its configuration. Subclasses name the class variables and the abstract methods.
+
+    Args:
+        config: the resolved configuration; its `data` section is of the kind `Config`.
+
+    Raises:
+        UsageError: the `data` section has an unknown key or a wrong value.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]  # raised whenever the same data would give other streams
+    synthetic: ClassVar[bool]
+    Config: ClassVar[type[ClipData]] = ClipData
+    unreadable_share: float = 0.0  # share of quarantined clips above which the benchmark refuses
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.data: Any = validate(self.Config, config.data, "data")
+
+    @abstractmethod
+    def list_clips(self) -> ClipList:
+        """The clips of the benchmark in the configured order of tasks, without decoding any.
+
+        Raises:
+            DataError: there is no data.
+        """
+
+    @abstractmethod
+    def source(self, clip_id: str) -> Source:
+        """What makes one clip; picklable."""
+
+    @property
+    @abstractmethod
+    def cache_name(self) -> str:
+        """Folder inside the cache folder; benchmarks that share it share prepared clips with equal ids."""
+
+    @property
+    def places(self) -> Mapping[str, Path]:
+        """What is read and where, for people."""
+        return {"prepared clips": self.cache.folder}
+
+    @cached_property
+    def clip_list(self) -> ClipList:
+        """`list_clips`, cut to the configured limit."""
+        return limited(self.list_clips(), self.config.limit)
+
+    @cached_property
+    def cache(self) -> ClipCache:
+        """Where prepared clips lie."""
+        from avbench.data.cache import ClipCache
+
+        return ClipCache((self.data.cache or default_cache()) / self.cache_name, self.data.preprocessing)
+
+    def inspect(self) -> DataSummary:
+        """What data there is; decodes nothing.
+
+        Raises:
+            DataError: there is none.
+        """
+        listing = self.clip_list
+        coverage = _coverage(listing, self.cache.quarantined())
+        tasks = tuple(
+            TaskSummary(task, {stream: rows[place] for stream, rows in coverage.items()})
+            for place, task in enumerate(listing.tasks)
+        )
+        return DataSummary(tasks, self.places, len(listing.clip_ids), listing.notes)
+
+    def prepare(self, progress: Progress | None = None, retry: bool = False) -> PrepareReport:
+        """Bring every clip into the cache; interrupted, it continues where it stopped.
+
+        Args:
+            progress: called with the number of clips settled and the number of all clips.
+            retry: try clips again that could not be read earlier.
+
+        Raises:
+            DataError: there is no data, too many clips can't be read, or the cache can't be written.
+        """
+        return self._prepare(self.clip_list, progress, retry)
+
+    def build(self, progress: Progress | None = None) -> AudioVideoBenchmark:
+        """The benchmark, its clips prepared.
+
+        Raises:
+            DataError: as `prepare`, or nothing usable is left of a task.
+        """
+        return self._build(self.clip_list, progress)
+
+    def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
+        """Clips of no task, from which base weights are made: one train experience and a retrieval one of other clips.
+
+        Raises:
+            UsageError: the benchmark has none.
+        """
+        raise UsageError(f"{self.name} has no clips to make base weights from; use a file with training.base_weights")
+
+    def _prepare(self, listing: ClipList, progress: Progress | None, retry: bool = False) -> PrepareReport:
+        from avbench.data.prepare import enforce_limit, prepare
+
+        sources = _Sources(listing.clip_ids, self.source)
+        report = prepare(self.cache, sources, self.data.jobs or available_cores(), progress, retry)
+        enforce_limit(report, self.unreadable_share)
+        return report
+
+    def _build(self, listing: ClipList, progress: Progress | None) -> AudioVideoBenchmark:
+        from avbench.data.store import ClipStore
+
+        quarantined = self._prepare(listing, progress).quarantined
+        streams = _usable(listing, quarantined)
+        ids = [clip_id for clip_id in listing.clip_ids if clip_id not in quarantined]
+        data = self.data
+        store = ClipStore(self.cache, ids, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory)
+        tested = chain.from_iterable(chain(streams.get(EVALUATION, ()), streams[RETRIEVAL]))
+        return AudioVideoBenchmark(
+            name=self.name,
+            version=self.version,
+            synthetic=self.synthetic,
+            tasks=listing.tasks,
+            store=store,
+            scenario=build_scenario(store, streams),
+            coverage=_coverage(listing, quarantined),
+            quarantined=quarantined,
+            labels={clip.clip_id: clip.label for clip in tested},
+            clip_list_hash=hash_clips(streams, listing.tasks),
+            notes=listing.notes,
+        )
+
+
+def limited(listing: ClipList, limit: int | None) -> ClipList:
+    """At most `limit` clips per stream and task, taken from its classes in turn; their order stays."""
+    if limit is None:
+        return listing
+    streams = {
+        stream: tuple(replace(group, clips=_in_turn(group.clips, limit)) for group in groups)
+        for stream, groups in listing.streams.items()
+    }
+    note = f"limited to {limit} clips per task and stream"
+    return replace(listing, streams=streams, notes=(*listing.notes, note))
+
+
+def default_cache() -> Path:
+    """The environment variable AVBENCH_CACHE, else `avbench` in the platform's folder for caches."""
+    if named := os.environ.get("AVBENCH_CACHE"):
+        return Path(named).expanduser().absolute()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "avbench"
+    user = Path(os.environ.get("XDG_CACHE_HOME", ""))  # to be ignored unless absolute, says the XDG specification
+    return (user if user.is_absolute() else Path.home() / ".cache") / "avbench"
+
+
+def absolute(path: Path | None) -> Path | None:
+    """A configured path that still means the same from another working directory."""
+    return None if path is None else path.expanduser().absolute()
+
+
+def available_cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Sources(Mapping[str, "Source"]):
+    """Makes a clip's source when it is asked for: most clips are in the cache already."""
+
+    def __init__(self, clip_ids: Sequence[str], make: Callable[[str], Source]) -> None:
+        self._clip_ids, self._make = dict.fromkeys(clip_ids), make
+
+    def __getitem__(self, clip_id: str) -> Source:
+        if clip_id not in self._clip_ids:
+            raise KeyError(clip_id)
+        return self._make(clip_id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clip_ids)
+
+    def __len__(self) -> int:
+        return len(self._clip_ids)
+
+
+def _in_turn(clips: Sequence[Clip], limit: int) -> tuple[Clip, ...]:
+    places: dict[str, list[int]] = {}
+    for place, clip in enumerate(clips):
+        places.setdefault(clip.label, []).append(place)
+    turns = (place for turn in zip_longest(*places.values()) for place in turn if place is not None)
+    return tuple(clips[place] for place in sorted(place for place, _ in zip(turns, range(limit), strict=False)))
+
+
+def _coverage(listing: ClipList, quarantined: Mapping[str, Any]) -> dict[str, tuple[Coverage, ...]]:
+    return {
+        stream: tuple(group.coverage(sum(clip.clip_id in quarantined for clip in group.clips)) for group in groups)
+        for stream, groups in listing.streams.items()
+    }
+
+
+def _usable(listing: ClipList, quarantined: Mapping[str, Any]) -> dict[str, list[list[Clip]]]:
+    streams = {
+        stream: [[clip for clip in group.clips if clip.clip_id not in quarantined] for group in groups]
+        for stream, groups in listing.streams.items()
+    }
+    for stream in (TRAIN, RETRIEVAL):
+        for task, clips, group in zip(listing.tasks, streams[stream], listing.streams[stream], strict=True):
+            if not clips:
+                raise DataError(
+                    f"the {stream} stream of task {task.id!r} has no usable clip: {len(group.clips) + group.missing} "
+                    f"are listed, {group.missing} were not found, {len(group.clips)} can't be read; a run needs every "
+                    "task, so add the missing clips"
+                )
+    return streams

@@ -1,0 +1,178 @@
+"""What a benchmark hands to a run: tasks, one store of clips, and Avalanche streams that are lists of its rows.
+
+Avalanche is imported inside functions: describing a benchmark stays cheap, and loader workers never need it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch.utils.data import Dataset
+
+if TYPE_CHECKING:
+    from avalanche.benchmarks import CLScenario
+    from avalanche.benchmarks.utils import AvalancheDataset
+
+    from avbench.data.store import ClipStore
+
+TRAIN, EVALUATION, RETRIEVAL = STREAMS = ("train", "evaluation", "retrieval")
+
+# Ids of the eight tasks in the two published orders; STELLA, section 5.1 and appendix E.
+ORDERS = {
+    "default": (
+        *("sports", "music", "vehicle", "people", "animals"),
+        *("home_nature", "others_part1", "others_part2"),
+    ),
+    "shuffled": (
+        *("music", "others_part1", "home_nature", "sports"),
+        *("others_part2", "vehicle", "animals", "people"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a benchmark: a name for machines, one for people, and the classes its training clips come from."""
+
+    id: str
+    title: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip of a list, with the class it is known under; training never sees the class."""
+
+    clip_id: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What became of the clips that a benchmark lists for one stream and task.
+
+    Attributes:
+        listed: clips that were looked for.
+        usable: clips in the stream.
+        unreadable: clips that were found and can't be read; they are quarantined, not replaced.
+        published: size of the stream in the published benchmark, None where nothing is published.
+    """
+
+    listed: int
+    usable: int
+    unreadable: int = 0
+    published: int | None = None
+
+    @property
+    def missing(self) -> int:
+        """Clips that were not found."""
+        return self.listed - self.usable - self.unreadable
+
+
+@dataclass
+class AudioVideoBenchmark:
+    """A benchmark, ready to run.
+
+    Attributes:
+        name, version: what it is; results of different versions don't compare.
+        synthetic: made from rendered clips, not from recordings.
+        tasks: in training order.
+        store: every clip of every stream.
+        scenario: Avalanche's `train_stream`, `evaluation_stream` and `retrieval_stream`, one experience per task, in
+            training order. Samples are evaluation views in wire format; `rows_of` gives the rows of `store`.
+        coverage: per stream, one entry per task.
+        quarantined: reason and message of each clip of the list that can't be read.
+        labels: class of every usable evaluation and retrieval clip, for reports and probes; training has none.
+        clip_list_hash: of the usable clips, see `hash_clips`.
+        notes: what a reader of the results should know about the data.
+    """
+
+    name: str
+    version: str
+    synthetic: bool
+    tasks: tuple[Task, ...]
+    store: ClipStore
+    scenario: CLScenario
+    coverage: Mapping[str, tuple[Coverage, ...]]
+    quarantined: Mapping[str, tuple[str, str]]
+    labels: Mapping[str, str]
+    clip_list_hash: str
+    notes: tuple[str, ...] = ()
+
+    def label_of(self, clip_id: str) -> str:
+        """The class of an evaluation or retrieval clip, for people; empty for other clips."""
+        return self.labels.get(clip_id, "")
+
+
+class EvaluationViews(Dataset[dict[str, Any]]):
+    """Some rows of a clip store as an ordinary dataset: sample i is the evaluation view of row `rows[i]`."""
+
+    def __init__(self, store: ClipStore, rows: Sequence[int]) -> None:
+        self.store = store
+        self.rows = tuple(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The clip in wire format: `audio`, `video`, `clip_id`; see `avbench.batch.Batch.from_wire`."""
+        return self.store[self.rows[index]]
+
+
+def rows_of(experience: Any) -> list[int]:
+    """The rows of the benchmark's store that an Avalanche experience, or dataset, consists of, in order."""
+    dataset = getattr(experience, "dataset", experience)
+    return [int(row) for row in dataset.row]
+
+
+def build_scenario(store: ClipStore, streams: Mapping[str, Sequence[Sequence[Clip]]]) -> CLScenario:
+    """Avalanche streams over `store`, one experience per task.
+
+    Samples hold `audio`, `video` and `clip_id` and nothing else. Every dataset carries the attribute `row`; those of
+    the evaluation stream also carry `label` (the class) and `task` (the experience's number).
+
+    Args:
+        streams: per stream and task, the clips; all are in the store.
+    """
+    from avalanche.benchmarks import benchmark_from_datasets
+
+    row_of = {clip_id: row for row, clip_id in enumerate(store.clip_ids)}
+    datasets = {
+        stream: [
+            _dataset(store, [row_of[clip.clip_id] for clip in clips], _attributes(stream, task, clips))
+            for task, clips in enumerate(tasks)
+        ]
+        for stream, tasks in streams.items()
+    }
+    return benchmark_from_datasets(**datasets)
+
+
+def hash_clips(streams: Mapping[str, Sequence[Sequence[Clip]]], tasks: Sequence[Task]) -> str:
+    """A hash over stream, task and id of every clip, in order; equal for two runs exactly if their clips are."""
+    digest = hashlib.sha256()
+    for stream, groups in streams.items():
+        for task, clips in zip(tasks, groups, strict=True):
+            for clip in clips:
+                digest.update(f"{stream}\t{task.id}\t{clip.clip_id}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _attributes(stream: str, task: int, clips: Sequence[Clip]) -> dict[str, list[Any]]:
+    if stream != EVALUATION:
+        return {}
+    return {"label": [clip.label for clip in clips], "task": [task] * len(clips)}
+
+
+def _dataset(store: ClipStore, rows: Sequence[int], attributes: Mapping[str, list[Any]]) -> AvalancheDataset:
+    from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
+
+    from avbench.data.store import collate
+
+    return AvalancheDataset(
+        [EvaluationViews(store, rows)],
+        data_attributes=[DataAttribute(values, name) for name, values in {"row": list(rows), **attributes}.items()],
+        collate_fn=collate,
+    )
