@@ -1,0 +1,142 @@
+"""Options that several verbs share, and the configuration they make."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from avbench import registry
+from avbench.config import RunConfig, parse_override, read_yaml, resolve, resolve_benchmark
+from avbench.errors import UsageError
+
+
+class Order(StrEnum):
+    """In which order the tasks come."""
+
+    default = "default"
+    shuffled = "shuffled"
+
+
+class Precision(StrEnum):
+    """What the model computes in."""
+
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+def _check_device(name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise typer.BadParameter(f"{name!r} is none of auto, cpu, cuda, cuda:N")
+    return name
+
+
+Bench = Annotated[str, typer.Option("--bench", metavar="NAME", help="Benchmark; see `avbench list benchmarks`.")]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", metavar="quick|standard|paper", help="Size of model, data, schedule.", show_default="quick"
+    ),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Override one value, for example training.epochs=3. Repeatable."),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="YAML laid over the profile, such as a run's config.yaml."),
+]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", metavar="DIR", help="Folder of clips, for benchmarks of recordings.")
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.", callback=_check_device, show_default="auto"
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, metavar="N", help="Clips per task and stream; marks the result as limited."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=0, metavar="N", help="Loader processes.", show_default="0")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=0, metavar="N", help="CPU threads; 0 measures and chooses.", show_default="0"),
+]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What was typed, before it is resolved; None and empty mean not given."""
+
+    bench: str | None = None
+    strategy: str | None = None
+    profile: str | None = None
+    config: Path | None = None
+    data_root: Path | None = None
+    sets: Sequence[str] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)  # top-level keys of RunConfig
+
+    def for_run(self) -> RunConfig:
+        """The configuration of a run. Strategy, benchmark and profile may also come from the `--config` file.
+
+        Raises:
+            UsageError: something is missing, unknown or of the wrong kind.
+        """
+        given = self._file()
+        strategy = self.strategy or given.get("strategy")
+        if not isinstance(strategy, str):
+            raise UsageError("which strategy? Name one with --strategy; `avbench list strategies` shows them")
+        bench, profile = self._bench(given), self._profile(given)
+        registry.find("strategies", strategy)
+        return resolve(strategy, bench, profile, overrides=[given, *self._overrides(bench)])
+
+    def for_data(self) -> RunConfig:
+        """The configuration of a benchmark alone, without a strategy.
+
+        Raises:
+            UsageError: something is missing, unknown or of the wrong kind.
+        """
+        given = self._file()
+        bench = self._bench(given)
+        return resolve_benchmark(bench, self._profile(given), overrides=[given, *self._overrides(bench)])
+
+    def _file(self) -> dict[str, Any]:
+        return {} if self.config is None else read_yaml(self.config)
+
+    def _bench(self, given: Mapping[str, Any]) -> str:
+        bench = self.bench or given.get("bench")
+        if not isinstance(bench, str):
+            raise UsageError("which benchmark? Name one with --bench; `avbench list benchmarks` shows them")
+        return bench
+
+    def _profile(self, given: Mapping[str, Any]) -> str:
+        return self.profile or str(given.get("profile", "quick"))
+
+    def _overrides(self, bench: str) -> list[dict[str, Any]]:
+        named = {key: value for key, value in self.values.items() if value is not None}
+        layers: list[dict[str, Any]] = [named]
+        if self.data_root is not None:
+            layers.append({"data": {"root": str(checked_root(bench, self.data_root))}})
+        return layers + [parse_override(text) for text in self.sets]
+
+
+def checked_root(bench: str, root: Path) -> Path:
+    """`root` as an absolute path, once it is known that the benchmark reads one and that it is there.
+
+    Raises:
+        UsageError: the benchmark makes its own clips, or there is no such folder.
+    """
+    if "root" not in registry.find("benchmarks", bench).load().Config.model_fields:
+        raise UsageError(f"{bench} makes its own clips: leave --data-root away, or choose another --bench")
+    if not root.is_dir():
+        raise UsageError(f"--data-root: there is no folder {root}")
+    return root.absolute()

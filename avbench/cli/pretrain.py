@@ -1,0 +1,44 @@
+"""`avbench pretrain`: make the base weights that continual pre-training starts from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avbench.cli.options import Bench, Choices, ConfigFile, Device, Profile, Sets, Threads, Workers
+from avbench.errors import UsageError
+
+
+def pretrain(
+    bench: Bench,
+    profile: Profile = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="N", help="Root of all randomness.", show_default="0")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where to write.", show_default="base-BENCH-PROFILE.safetensors"),
+    ] = None,
+    sets: Sets = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    workers: Workers = None,
+    threads: Threads = None,
+) -> None:
+    """Pre-train backbone and matching module on a benchmark's base clips, which belong to none of its tasks."""
+    values = {"seed": seed, "device": device, "workers": workers, "threads": threads}
+    resolved = Choices(bench, None, profile, config, None, sets or (), values).for_data()
+    target = out or Path(f"base-{resolved.bench}-{resolved.profile}.safetensors")
+    if target.exists():
+        raise UsageError(f"{target} exists already; choose another --out, or delete it first")
+    from avbench import runner
+    from avbench.cli import console
+    from avbench.cli.progress import progress
+
+    screen = console.output()
+    with progress(screen) as shown:
+        path = runner.pretrain(resolved, target, [shown])
+    console.where(screen, "Weights", path)
+    console.line(screen, f"Start from them with: --set training.base_weights={console.clean(path)}")

@@ -1,0 +1,76 @@
+"""`avbench run`: one strategy on one benchmark, in a new run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from avbench.cli.options import (
+    Choices,
+    ConfigFile,
+    DataRoot,
+    Device,
+    Limit,
+    Order,
+    Precision,
+    Profile,
+    Sets,
+    Threads,
+    Workers,
+)
+
+
+def run(
+    ctx: typer.Context,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", metavar="NAME", help="See `avbench list strategies`.")
+    ] = None,
+    bench: Annotated[str | None, typer.Option("--bench", metavar="NAME", help="See `avbench list benchmarks`.")] = None,
+    profile: Profile = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="N", help="Root of all randomness.", show_default="0")
+    ] = None,
+    order: Annotated[Order | None, typer.Option("--order", help="Order of the tasks.", show_default="default")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Run directory.", show_default="a new one in runs/")
+    ] = None,
+    data_root: DataRoot = None,
+    limit: Limit = None,
+    sets: Sets = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="Arithmetic of the model.", show_default="fp32")
+    ] = None,
+    workers: Workers = None,
+    threads: Threads = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show configuration, data, size and a forecast; train nothing.")
+    ] = False,
+) -> None:
+    """Train a strategy on a stream of tasks, evaluate it after each, and write a report.
+
+    Ctrl-C saves a checkpoint; `avbench resume` continues from it.
+    """
+    values = {
+        "seed": seed,
+        "order": order and order.value,
+        "limit": limit,
+        "device": device,
+        "precision": precision and precision.value,
+        "workers": workers,
+        "threads": threads,
+    }
+    resolved = Choices(bench, strategy, profile, config, data_root, sets or (), values).for_run()
+    if dry_run:
+        from avbench.cli.forecast import show_plan
+        from avbench.runner import plan
+
+        show_plan(plan(resolved))
+        return
+    from avbench.cli.execution import execute
+    from avbench.runner import run_config
+
+    execute(ctx.obj, lambda listeners: run_config(resolved, out, listeners))
