@@ -35,7 +35,10 @@ class DecoderModality(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Shared blocks that decode audio and video separately: neither attends to the other (STELLA, section 5.1)."""
+    """Shared blocks that decode audio and video separately: neither attends to the other.
+
+    So the released code of STELLA does it; CAV-MAE decodes both as one sequence.
+    """
 
     def __init__(
         self, pixels: tuple[int, int], audio_grid: Sequence[int], video_grid: Sequence[int], config: ModelConfig

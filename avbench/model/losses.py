@@ -36,8 +36,8 @@ def cosine_similarity(z_audio: Tensor, z_video: Tensor) -> Tensor:
 def contrastive_loss(similarity: Tensor, temperature: float) -> Tensor:
     """Symmetric InfoNCE of each clip, the mean of its two directions: (B, B) -> (B,).
 
-    The second half of STELLA, Equation 3. The paper prints the sum of raw dot products over both directions; its
-    released code, whose numbers are published, takes cosines and the mean, and so do we.
+    STELLA, Equation 9, prints the sum over both directions of losses on raw dot products; the released code takes
+    cosines and the mean, and so do we.
     """
     logits = similarity.float() / temperature
     own = torch.arange(len(logits), device=logits.device)

@@ -1,4 +1,4 @@
-"""The audio-video masked autoencoder of STELLA (section 3 and Appendix A), after CAV-MAE (Gong et al., 2023).
+"""The audio-video masked autoencoder of STELLA (Lee et al., 2024), after CAV-MAE (Gong et al., 2023).
 
 Two modality encoders, a fusion encoder passed by three paths (audio alone, video alone, both joined), and a decoder.
 The single paths carry the contrastive loss and retrieval, the joint path the reconstruction.

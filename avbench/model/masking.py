@@ -108,8 +108,8 @@ class Mask:
 def visible_counts(shape: ClipShape, mask_ratio: float) -> tuple[int, int]:
     """How many audio and video tokens of a clip the encoder sees: 102 and 156 at the size of the paper.
 
-    The share refers to all tokens of a clip, also when a selection keeps only some of them (STELLA, section 5.1), and
-    the product is truncated as the released code does: int(512 * (1 - 0.8)) is 102.
+    The share refers to all tokens of a clip, also when a selection keeps only some of them, and the product
+    is truncated, both as in the released code of STELLA: int(512 * (1 - 0.8)) is 102.
 
     Raises:
         UsageError: the share leaves a modality without a visible token.

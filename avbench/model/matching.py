@@ -1,4 +1,4 @@
-"""The audio-video matching module (AVM): does this audio belong to this video? (STELLA, section 4.1 and Appendix A)
+"""The audio-video matching module (AVM): does this audio belong to this video? (STELLA, Lee et al., 2024)
 
 Its cross-attention scores are the product: they say which patches of one modality the other one needs.
 """
@@ -66,7 +66,7 @@ class AudioVideoMatching(nn.Module):
     def forward(self, o_audio: Tensor, o_video: Tensor) -> Tensor:
         """Matching logit (B,), float32; positive where audio and video seem to belong together.
 
-        Detach the tokens: the backbone is not to learn from this module (STELLA, section 4.1).
+        Detach the tokens: the backbone is not to learn from this module.
         """
         audio, video = self.norm_audio(o_audio), self.norm_video(o_video)
         parts = self._queries_keys(audio, video)

@@ -1,7 +1,7 @@
 """How much the patches of a clip matter, and how much they look like what was already learned.
 
-STELLA, section 4.2 (importance: localised patch importance scoring) and section 4.3 (correlation: replay-guided
-correlation assessment). Pure functions of the matching module's queries and keys; call them without gradients. All
+STELLA's localised patch importance scoring (`importance`) and replay-guided correlation assessment (`weighted_query`,
+`correlation`). Pure functions of the matching module's queries and keys; call them without gradients. All
 arithmetic is float32, since a small temperature would magnify rounding.
 """
 

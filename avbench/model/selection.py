@@ -22,7 +22,7 @@ def select_tokens(importance: Tensor, excluded: Tensor, count: int, noise: Tenso
     """Draw tokens without replacement, each draw proportional to importance among those left.
 
     Excluded tokens come last, so they are taken only where the others are fewer than `count`, and then by the same
-    kind of draw. STELLA, section 4.3.
+    kind of draw. STELLA selects video patches like this.
 
     Args:
         importance: (B, L), not negative.
@@ -59,7 +59,7 @@ def select_chunks(
     noise: Tensor,
     coin: Tensor,
 ) -> Tensor:
-    """Draw audio tokens in chunks of neighbouring time, so that sounds stay whole. STELLA, section 4.3 and Algorithm 1.
+    """Draw audio tokens in chunks of neighbouring time, so that sounds stay whole. STELLA, Algorithm 1, as released.
 
     Chunks are drawn without replacement in proportion to their importance, and the tokens of a chunk that are not
     excluded ("survivors") are taken, until the next chunk would bring more than `count`. Of that boundary chunk, the
