@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from timm.layers import Mlp
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
 NORM_EPSILON = 1e-5
 
@@ -40,20 +41,6 @@ class Attention(nn.Module):
         return scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
 
 
-class Mlp(nn.Module):
-    """Linear, GELU, linear. As timm's, whose import would cost each process seconds."""
-
-    def __init__(self, width: int, ratio: float) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(width, int(width * ratio))
-        self.fc2 = nn.Linear(int(width * ratio), width)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(..., D) -> (..., D)."""
-        out: Tensor = self.fc2(gelu(self.fc1(tokens)))
-        return out
-
-
 class Block(nn.Module):
     """A pre-norm transformer block (ViT)."""
 
@@ -62,7 +49,7 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=NORM_EPSILON)
         self.attention = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPSILON)
-        self.mlp = Mlp(width, mlp_ratio)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(self, tokens: Tensor, parts: Sequence[int] | None = None) -> Tensor:
         """(B, L, D) -> the same shape; without `parts` the tokens are one sequence."""
@@ -91,7 +78,7 @@ class FusionBlock(nn.Module):
         self.norm1 = PathNorm(width)
         self.attention = Attention(width, heads)
         self.norm2 = PathNorm(width)
-        self.mlp = Mlp(width, mlp_ratio)
+        self.mlp = Mlp(width, int(width * mlp_ratio))
 
     def forward(self, tokens: Tensor, parts: dict[Path, int]) -> Tensor:
         """(B, sum of parts, D) -> the same shape."""
