@@ -1,4 +1,4 @@
-"""Finding clips in a folder tree by YouTube id and start, under every naming scheme in use for VGGSound and AudioSet."""
+"""Finding clips in a folder tree by YouTube id and start, under every naming scheme VGGSound and AudioSet come in."""
 
 from __future__ import annotations
 

@@ -83,13 +83,15 @@ def read_frames(path: Path, timestamps: Sequence[float], size: int) -> npt.NDArr
 
 
 def read_audio(path: Path, seconds: float, sample_rate: int) -> npt.NDArray[np.float32]:
-    """The first `seconds` of a file's audio, all channels averaged; fewer samples where the file ends before.
+    """The first `seconds` of a file's audio, all channels averaged; fewer samples where the recording is shorter.
+
+    It starts at the first sample the file holds, as in the official data preparation.
 
     Returns:
         float32 (n,), n <= seconds * sample_rate, in [-1, 1] up to the resampling filter's overshoot.
 
     Raises:
-        MediaError: the file can't be read, or has no audio.
+        MediaError: the file can't be read, has no audio, or is cut off.
     """
     length = round(seconds * sample_rate)
     with _opened(path) as container:
@@ -104,6 +106,9 @@ def read_audio(path: Path, seconds: float, sample_rate: int) -> npt.NDArray[np.f
         waveform = np.concatenate(parts)[:length] if parts else np.zeros(0, np.float32)
         if not len(waveform) or not np.isfinite(waveform).all():
             raise MediaError("undecodable", f"{path}: its audio ({stream.name}) can't be decoded")
+        ended = len(waveform) / sample_rate
+        if len(waveform) < length and _announced(stream) - ended > _LARGEST_GAP:
+            raise MediaError("truncated", f"{path}: its audio ends at {ended:.2f} s of {_announced(stream):.2f} s")
         return waveform
 
 
@@ -176,7 +181,7 @@ def _nearest(frames: Iterator[tuple[float, Any]], wanted: Sequence[float], path:
     waiting = list(reversed(wanted))
     shown: tuple[float, Any] | None = None
     for following in frames:
-        while waiting and shown and waiting[-1] < (shown[0] + following[0]) / 2:
+        while waiting and shown and waiting[-1] <= (shown[0] + following[0]) / 2:
             waiting.pop()
             yield shown[1]
         if not waiting:
@@ -185,10 +190,16 @@ def _nearest(frames: Iterator[tuple[float, Any]], wanted: Sequence[float], path:
     if shown is None:
         raise MediaError("undecodable", f"{path}: not one frame of its video ({stream.name}) can be decoded")
     if waiting[0] - shown[0] > _LARGEST_GAP:
-        announced = float(stream.duration * stream.time_base) if stream.duration else 0.0
-        reason = "truncated" if announced > shown[0] + _LARGEST_GAP else "short"
+        reason = "truncated" if _announced(stream) - shown[0] > _LARGEST_GAP else "short"
         raise MediaError(reason, f"{path}: its video ends at {shown[0]:.2f} s; {waiting[0]:.2f} s are asked for")
     yield from (shown[1] for _ in waiting)
+
+
+def _announced(stream: Any) -> float:
+    """What the file says the stream lasts, in seconds; often wrong, so only good for naming a reason."""
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return float((stream.container.duration or 0) / av.time_base)  # matroska gives one duration for all streams
 
 
 def _is_sparse(wanted: Sequence[float]) -> bool:

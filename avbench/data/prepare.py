@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -67,7 +67,10 @@ def prepare(
     settled = len(sources) - len(missing)
     report = progress or _ignore
     report(settled, len(sources))
-    outcomes = _build_here(cache, sources, missing) if jobs <= 1 else _build_in_pool(cache, sources, missing, jobs)
+    if jobs > 1:
+        outcomes = _build_in_pool(cache, sources, missing, jobs, in_flight=2 * jobs)
+    else:
+        outcomes = _build_here(cache, sources, missing)
     with closing(outcomes):
         for done, (clip_id, problem) in enumerate(outcomes, settled + 1):
             if problem is not None:
@@ -115,7 +118,7 @@ def _build(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
 
 
 def _build_in_pool(
-    cache: ClipCache, sources: Mapping[str, Source], missing: list[str], jobs: int
+    cache: ClipCache, sources: Mapping[str, Source], missing: Iterable[str], jobs: int, in_flight: int
 ) -> Generator[Outcome, None, None]:
     queue = deque(missing)
     while queue:
@@ -123,7 +126,7 @@ def _build_in_pool(
         try:
             with _pool(min(jobs, len(queue))) as pool:
                 while queue or running:
-                    while queue and len(running) < 2 * jobs:
+                    while queue and len(running) < in_flight:
                         running[pool.submit(_build, cache, queue[0], sources[queue[0]])] = queue[0]
                         queue.popleft()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -131,18 +134,13 @@ def _build_in_pool(
                         del running[future]
                         yield outcome
         except BrokenProcessPool:
-            # A decoder brought its process down: each clip that was under way answers for itself.
-            for clip_id in running.values():
-                yield _build_alone(cache, clip_id, sources[clip_id])
-
-
-def _build_alone(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
-    try:
-        with _pool(1) as pool:
-            return pool.submit(_build, cache, clip_id, source).result()
-    except BrokenProcessPool:
-        cache.quarantine(clip_id, *_CRASHED)
-        return clip_id, _CRASHED
+            # A decoder brought its process down. Of several clips under way, one at a time shows which it was.
+            suspects = list(running.values())
+            if len(suspects) == 1:
+                cache.quarantine(suspects[0], *_CRASHED)
+                yield suspects[0], _CRASHED
+            else:
+                yield from _build_in_pool(cache, sources, suspects, jobs=1, in_flight=1)
 
 
 @contextmanager

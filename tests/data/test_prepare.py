@@ -1,0 +1,171 @@
+"""Preparation resumes, quarantines, survives kills and crashes, and two may run at once."""
+
+import multiprocessing
+import os
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+from stored_clips import RAW, crash, fail, recorded, slow, stored_clip
+
+from avbench.data.cache import ClipCache
+from avbench.data.prepare import PrepareReport, enforce_limit, prepare
+from avbench.errors import AvbenchError, DataError
+
+
+def cache_at(folder) -> ClipCache:
+    return ClipCache(folder, RAW)
+
+
+def assert_all_sound(cache: ClipCache, clips: int) -> None:
+    for seed in range(clips):
+        assert np.array_equal(cache.read(f"clip {seed}").frames, stored_clip(seed).frames)
+    assert list((cache.folder / "unfinished").iterdir()) == []
+
+
+def test_clips_are_built_once(tmp_path):
+    log = tmp_path / "log"
+    sources = {f"clip {seed}": partial(recorded, log, seed) for seed in range(4)}
+    cache = cache_at(tmp_path)
+    progress: list[tuple[int, int]] = []
+    first = prepare(cache, sources, 1, lambda done, total: progress.append((done, total)))
+    assert first == PrepareReport(tuple(sources), built=4, quarantined={})
+    assert progress == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+    progress.clear()
+    again = prepare(cache, sources, 1, lambda done, total: progress.append((done, total)))
+    assert again == PrepareReport(tuple(sources), built=0, quarantined={})
+    assert progress == [(4, 4)]
+    assert log.read_text().split() == ["0", "1", "2", "3"]
+    assert_all_sound(cache, 4)
+
+
+def test_unreadable_clips_are_quarantined_and_retried_only_when_asked(tmp_path):
+    cache = cache_at(tmp_path)
+    sources = {"bad": partial(fail, "no-audio"), "clip 0": partial(stored_clip, 0), "worse": partial(fail, "short")}
+    report = prepare(cache, sources)
+    assert report.ready == ("clip 0",)
+    assert report.quarantined == {
+        "bad": ("no-audio", "this clip is no-audio"),
+        "worse": ("short", "this clip is short"),
+    }
+    mended = {**sources, "bad": partial(stored_clip, 1)}
+    assert prepare(cache, mended).quarantined == report.quarantined
+    retried = prepare(cache, mended, retry=True)
+    assert (retried.ready, retried.built) == (("bad", "clip 0"), 1)
+    assert list(retried.quarantined) == list(cache.quarantined()) == ["worse"]
+
+
+def test_quarantine_of_other_clips_is_not_reported(tmp_path):
+    cache = cache_at(tmp_path)
+    prepare(cache, {"bad": partial(fail, "short")})
+    assert prepare(cache, {"clip 0": partial(stored_clip, 0)}).quarantined == {}
+
+
+def test_the_limit_on_unreadable_clips(tmp_path):
+    bad = {f"bad {i}": ("short" if i else "no-audio", "message") for i in range(3)}
+    report = PrepareReport(tuple(f"clip {i}" for i in range(27)), 27, bad)
+    enforce_limit(report, 0.1)
+    with pytest.raises(DataError, match=r"3 of 30 clips can't be read \(2 short, 1 no-audio\).*allowed 9%.*bad 0"):
+        enforce_limit(report, 0.09)
+    enforce_limit(PrepareReport((), 0, {}), 0.0)
+
+
+def test_an_interrupt_keeps_what_is_finished(tmp_path):
+    cache = cache_at(tmp_path)
+    sources = {f"clip {seed}": partial(stored_clip, seed) for seed in range(5)}
+
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(cache, sources, 1, interrupt)
+    assert prepare(cache, sources).built == 3
+    assert_all_sound(cache, 5)
+
+
+def test_a_disk_that_refuses_stops_with_one_error(tmp_path):
+    (tmp_path / "root").touch()
+    with pytest.raises(DataError, match="can't"):
+        prepare(cache_at(tmp_path / "root"), {"clip 0": partial(stored_clip, 0)})
+
+
+def test_damaged_files_are_rebuilt(tmp_path):
+    cache = cache_at(tmp_path)
+    sources = {f"clip {seed}": partial(stored_clip, seed) for seed in range(3)}
+    prepare(cache, sources)
+    cut, flipped, _ = sorted((cache.folder / "clips").rglob("*.safetensors"))
+    cut.write_bytes(cut.read_bytes()[:-5])
+    content = bytearray(flipped.read_bytes())
+    content[-1000] ^= 255
+    flipped.write_bytes(content)
+    for clip_id in sources:
+        try:
+            cache.read(clip_id)
+        except DataError as error:
+            assert cut.name in str(error) or flipped.name in str(error)
+    assert prepare(cache, sources).built == 2
+    assert_all_sound(cache, 3)
+
+
+def _prepare_in_process(folder, clips: int, seconds: float) -> None:
+    sources = {f"clip {seed}": partial(slow, seed, seconds) for seed in range(clips)}
+    prepare(cache_at(folder), sources)
+
+
+def _start(folder, clips: int, seconds: float):
+    # Forked: preparing in one process needs no torch, and these processes do nothing else.
+    process = multiprocessing.get_context("fork").Process(target=_prepare_in_process, args=(folder, clips, seconds))
+    process.start()
+    return process
+
+
+def test_a_killed_process_leaves_a_sound_cache(tmp_path):
+    process = _start(tmp_path, 100, 0.01)
+    cache = cache_at(tmp_path)
+    deadline = time.monotonic() + 20
+    while not cache.contains("clip 9") and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.join()
+    built = sum(cache.contains(f"clip {seed}") for seed in range(100))
+    assert 10 <= built < 100
+    for path in (cache.folder / "unfinished").iterdir():
+        os.utime(path, (1, 1))  # an hour later
+    report = prepare(cache, {f"clip {seed}": partial(stored_clip, seed) for seed in range(100)})
+    assert report.built == 100 - built
+    assert_all_sound(cache, 100)
+
+
+def test_two_processes_at_once(tmp_path):
+    processes = [_start(tmp_path, 60, 0.001) for _ in range(2)]
+    for process in processes:
+        process.join(30)
+        assert process.exitcode == 0
+    assert_all_sound(cache_at(tmp_path), 60)
+
+
+def test_a_pool_quarantines_also_the_clip_that_kills_its_process(tmp_path):
+    cache = cache_at(tmp_path)
+    sources = {f"clip {seed}": partial(stored_clip, seed) for seed in range(8)}
+    sources |= {"bad": partial(fail, "silent"), "deadly": crash}
+    progress: list[int] = []
+    report = prepare(cache, sources, 2, lambda done, total: progress.append(done))
+    assert report.quarantined == {"bad": ("silent", "this clip is silent"), "deadly": cache.quarantined()["deadly"]}
+    assert report.quarantined["deadly"][0] == "crashed"
+    assert (len(report.ready), report.built) == (8, 8)
+    assert progress == list(range(11))
+    assert_all_sound(cache, 8)
+
+
+def _exit_at_once() -> None:
+    os._exit(3)
+
+
+def test_processes_that_can_not_start_are_explained(tmp_path, monkeypatch):
+    from avbench.data import prepare as module
+
+    monkeypatch.setattr(module, "_start_worker", _exit_at_once)
+    with pytest.raises(AvbenchError, match="can't start"):
+        prepare(cache_at(tmp_path), {"clip 0": partial(stored_clip, 0)}, jobs=2)
