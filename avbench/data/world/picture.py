@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -18,8 +19,7 @@ Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 TOOL_RADIUS = 0.5  # of the body's
-_LONGEST_REACH = 1.85  # of a tool's centre, in radii of the body; see the motions
-_EDGE = 0.14  # width of the dark outline, in radii
+_EDGE = 0.14  # width of the dark outline, in radii of the body
 
 
 def draw_frames(
@@ -32,7 +32,7 @@ def draw_frames(
     canvas = np.repeat(_background(scene, size)[None], len(times), axis=0)
     masks: list[Mask] = []
     for actor in scene.actors:
-        covered = _draw_actor(canvas, actor, pose(actor, times, salience), size)
+        covered = _draw_actor(canvas, actor, pose(actor, times, salience))
         for mask in masks:
             mask &= ~covered
         masks.append(covered)
@@ -57,52 +57,61 @@ def _blow_up(cells: int, size: int) -> Image:
     return weights
 
 
-def _draw_actor(canvas: Image, actor: Actor, pose: Pose, size: int) -> Mask:
+def _draw_actor(canvas: Image, actor: Actor, pose: Pose) -> Mask:
     """Paints an actor over `canvas` (n, 3, size, size) and returns where it covers more than half of a pixel."""
-    side = int(np.ceil(2 * (_LONGEST_REACH + TOOL_RADIUS) * pose.radius.max() * size)) + 3
-    left = np.floor(pose.x * size - side / 2).astype(int)
-    top = np.floor(pose.y * size - side / 2).astype(int)
-    pixels = np.arange(side) + 0.5
-    across = ((left[:, None] + pixels) / size - pose.x[:, None]) / pose.radius[:, None]
-    down = ((top[:, None] + pixels) / size - pose.y[:, None]) / pose.radius[:, None]
-    body_weight, tool_weight, background_weight = _weights(actor, pose, across, down, size)
-    body_colour = _colour(actor.identity.body.colour, actor.factors.lightness)
-    tool_colour = _colour(actor.identity.tool.colour, actor.factors.lightness)
-    mask = np.zeros((len(canvas), size, size), np.bool_)
-    for frame, (x, y) in enumerate(zip(left, top, strict=True)):
-        rows, columns = slice(max(y, 0), min(y + side, size)), slice(max(x, 0), min(x + side, size))
-        inner = (frame, slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x))
-        if rows.start >= rows.stop or columns.start >= columns.stop:
-            continue
-        here = canvas[frame, :, rows, columns]
-        here *= background_weight[inner]
-        here += body_weight[inner] * body_colour + tool_weight[inner] * tool_colour
-        mask[frame, rows, columns] = background_weight[inner] < 0.5
+    body, tool = actor.identity.body, actor.identity.tool
+    mask = np.zeros(canvas[:, 0].shape, np.bool_)
+    lightness = actor.factors.lightness
+    part = _Part(body.shape, _colour(body.colour, lightness), body.pattern == "banded", 1.0)
+    _draw_part(canvas, mask, part, pose.x, pose.y, pose.radius, pose.angle, pose.light)
+    part = _Part(tool.shape, _colour(tool.colour, lightness), False, 2.0)
+    x = pose.x + pose.radius * pose.reach * np.cos(pose.tool_angle)
+    y = pose.y + pose.radius * pose.reach * np.sin(pose.tool_angle)
+    _draw_part(canvas, mask, part, x, y, TOOL_RADIUS * pose.radius, pose.tool_angle, pose.light)
     return mask
 
 
-def _weights(actor: Actor, pose: Pose, across: Floats, down: Floats, size: int) -> tuple[Image, Image, Image]:
-    """Weights (n, side, side) of the body's colour, the tool's colour and what lies behind, shading included."""
-    per_pixel = (pose.radius * size).astype(np.float32)[:, None, None]
-    light = pose.light.astype(np.float32)[:, None, None]
-    u, v = _turn(across, down, pose.angle)
-    body_distance = SHAPES[actor.identity.body.shape](u, v)
-    body = np.clip(0.5 - body_distance * per_pixel, 0, 1)
-    shade = light * np.where(body_distance > -_EDGE, np.float32(0.5), np.float32(1))
-    if actor.identity.body.pattern == "banded":
-        shade = shade * np.where(np.abs(np.mod(v * np.float32(1.25), 1) - np.float32(0.5)) < 0.22, np.float32(0.5), 1)
-    tool_across = (across - (pose.reach * np.cos(pose.tool_angle))[:, None]) / TOOL_RADIUS
-    tool_down = (down - (pose.reach * np.sin(pose.tool_angle))[:, None]) / TOOL_RADIUS
-    tool_distance = SHAPES[actor.identity.tool.shape](*_turn(tool_across, tool_down, pose.tool_angle))
-    tool = np.clip(0.5 - tool_distance * (per_pixel * np.float32(TOOL_RADIUS)), 0, 1)
-    tool_shade = light * np.where(tool_distance > -2 * _EDGE, np.float32(0.5), np.float32(1))
-    return body * (1 - tool) * shade, tool * tool_shade, (1 - body) * (1 - tool)
+@dataclass(frozen=True)
+class _Part:
+    shape: str
+    colour: Image  # (3, 1, 1), 0..1
+    banded: bool
+    edge: float  # width of the dark outline, in `_EDGE`
 
 
-def _turn(across: Floats, down: Floats, angle: Floats) -> tuple[Image, Image]:
+def _draw_part(
+    canvas: Image, mask: Mask, part: _Part, x: Floats, y: Floats, radius: Floats, angle: Floats, light: Floats
+) -> None:
+    """Paints one shape into every frame; place, radius, angle and light have shape (n,)."""
+    size = canvas.shape[-1]
+    side = int(np.ceil(2.1 * radius.max() * size)) + 2
+    left, top = (np.floor(centre * size - side / 2).astype(int) + 1 for centre in (x, y))
+    pixels = np.arange(side) + 0.5
+    across, down = (
+        ((((first[:, None] + pixels) / size) - centre[:, None]) / radius[:, None]).astype(np.float32)
+        for first, centre in ((left, x), (top, y))
+    )
+    u, v = _turn(across, down, angle)
+    distance = SHAPES[part.shape](u, v)
+    weight = np.clip(np.float32(0.5) - distance * (radius * size).astype(np.float32)[:, None, None], 0, 1)
+    dark = distance > np.float32(-_EDGE * part.edge)
+    if part.banded:
+        dark |= np.abs(np.mod(v * np.float32(1.25), 1) - np.float32(0.5)) < np.float32(0.22)
+    shade = weight * np.where(dark, np.float32(0.5), np.float32(1)) * light.astype(np.float32)[:, None, None]
+    for frame, (column, row) in enumerate(zip(left, top, strict=True)):
+        rows, columns = slice(max(row, 0), min(row + side, size)), slice(max(column, 0), min(column + side, size))
+        inner = (frame, slice(rows.start - row, rows.stop - row), slice(columns.start - column, columns.stop - column))
+        if rows.start < rows.stop and columns.start < columns.stop:
+            here = canvas[frame, :, rows, columns]
+            here *= 1 - weight[inner]
+            here += shade[inner] * part.colour
+            mask[frame, rows, columns] |= weight[inner] > 0.5
+
+
+def _turn(across: Image, down: Image, angle: Floats) -> tuple[Image, Image]:
     """Coordinates (n, side, side) in a frame turned by `angle`."""
     cosine, sine = (wave.astype(np.float32)[:, None, None] for wave in (np.cos(angle), np.sin(angle)))
-    x, y = across.astype(np.float32)[:, None, :], down.astype(np.float32)[:, :, None]
+    x, y = across[:, None, :], down[:, :, None]
     return cosine * x + sine * y, cosine * y - sine * x
 
 

@@ -21,9 +21,11 @@ from avbench.seeding import derive_seed
 Floats = NDArray[np.float64]
 Kind = Literal["source", "active", "moving", "still"]
 
-REFERENCE_RADIUS = (0.27, 0.09)  # of a body of size 1, at sparsity 0 and 1
+REFERENCE_RADIUS = (0.25, 0.085)  # of a body of size 1, at sparsity 0 and 1
 EVENT_FADE = 0.2  # seconds in which the visible activity of an event dies away
 GATE_EDGE = 0.015  # seconds in which a sound is faded in and out at the ends of its gate
+
+_FOUR_TO_TWELVE = np.stack([np.interp(np.linspace(0, 3, 12), range(4), row) for row in np.eye(4)], axis=1)
 
 
 @dataclass(frozen=True)
@@ -184,10 +186,10 @@ def _draw_factors(generator: np.random.Generator, identity: Identity) -> Factors
 def _draw_position(
     generator: np.random.Generator, identity: Identity, radius: float, others: list[Actor]
 ) -> tuple[float, float]:
-    """Of twelve places the one that is freest."""
+    """Of twenty places the one that is freest."""
     edge = min(1.2 * radius, 0.45)
     top = min(edge + 1.4 * radius, 1 - edge) if identity.motion == "bounce" else edge
-    places = generator.uniform((edge, top), (1 - edge, 1 - edge), size=(12, 2))
+    places = generator.uniform((edge, top), (1 - edge, 1 - edge), size=(20, 2))
     if others:
         gaps = [np.hypot(places[:, 0] - actor.x, places[:, 1] - actor.y) / (radius + actor.radius) for actor in others]
         places = places[np.argmax(np.min(gaps, axis=0)) :]
@@ -233,10 +235,10 @@ def _draw_ambience(
     """Background, signal-to-noise ratio and colour of the noise."""
     ratio, noise_tilt = generator.random(), generator.random()
     snr = None if config.snr_db is None else _between(config.snr_db, ratio)
-    coarse, fine = generator.uniform(-1, 1, (4, 4, 3)), generator.uniform(-1, 1, (12, 12, 3))
-    coarse = coarse.repeat(3, axis=0).repeat(3, axis=1)
+    colour, light = generator.uniform(-1, 1, (4, 4, 3)), generator.uniform(-1, 1, (12, 12, 1))
+    coarse = np.einsum("yr,rcp,xc->yxp", _FOUR_TO_TWELVE, colour, _FOUR_TO_TWELVE)
     tint = generator.uniform(0.2, 0.5)
-    return np.clip(tint + config.clutter * (0.5 * coarse + 0.35 * fine), 0.02, 0.9).astype(np.float32), snr, noise_tilt
+    return np.clip(tint + config.clutter * (0.4 * coarse + 0.4 * light), 0.02, 0.9).astype(np.float32), snr, noise_tilt
 
 
 def _between(ends: tuple[float, float], share: float, geometric: bool = False) -> float:
