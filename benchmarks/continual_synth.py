@@ -12,15 +12,13 @@ from avbench.benchmarks.streams import EVALUATION, ORDERS, RETRIEVAL, TRAIN, Aud
 from avbench.config import Section
 from avbench.data.clip import StoredClip
 from avbench.data.preprocessing import Preprocessing
-from avbench.data.world.config import VERSION, WorldConfig
+from avbench.data.world import VERSION, ClipKey, World, WorldConfig
 
 if TYPE_CHECKING:
     from avbench.data.prepare import Progress, Source
-    from avbench.data.world.keys import ClipKey
-    from avbench.data.world.world import World
 
 # Log-mel statistics of the default world's base clips; base clips, so that no task's clips enter the input scaling.
-_STATISTICS = {"audio_mean": -1.5, "audio_std": 3.3}
+_STATISTICS = {"audio_mean": -6.94, "audio_std": 4.21}
 _WHOLE_CLIPS = {"frames": "segments", "crop": "none", "noise": 0.0, "roll": 0}
 _SHIFT_MS = 20.0
 _RENDERED = {  # of the preprocessing: what the world decides, and under which name
@@ -126,8 +124,6 @@ def render(config: WorldConfig, clip_id: str, preprocessing: Preprocessing) -> S
 
 @lru_cache(maxsize=4)
 def _world(config: WorldConfig) -> World:
-    from avbench.data.world.world import World
-
     return World(config)
 
 

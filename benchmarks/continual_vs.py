@@ -150,11 +150,10 @@ class ContinualVS(BenchmarkPlugin):
             raise DataError(f"continual-vs needs VGGSound: looked in {root}, which is no folder. {_REMEDY}")
         index = index_media(root)
         if not index.files:
-            odd = f" ({len(index.unparsed)} have other names, such as {index.unparsed[0].name})"
             raise DataError(
                 "continual-vs needs VGGSound: looked for clips such as -0pJqpNjft4_000267.mp4 or "
                 f"-1pRmoJIGQc_10000_20000.mp4 (mp4, webm or mkv) in {root} and every folder below it and found none"
-                f"{odd if index.unparsed else ''}. {_REMEDY}"
+                f"{_other_names(index)}. {_REMEDY}"
             )
         return index
 
@@ -234,3 +233,8 @@ def _task_classes(identifier: str, entry: Mapping[str, Any]) -> TaskClasses:
 
 def _names(paths: Iterable[Path]) -> str:
     return " or ".join(dict.fromkeys(path.name for path in paths))
+
+
+def _other_names(index: MediaIndex) -> str:
+    odd = index.unparsed
+    return f" ({len(odd)} media files have other names, such as {odd[0].name})" if odd else ""

@@ -29,6 +29,7 @@ from avbench.benchmarks.streams import (
     hash_clips,
 )
 from avbench.config import RunConfig, Section, validate
+from avbench.data import transforms
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.errors import DataError, UsageError
 
@@ -128,7 +129,7 @@ class BenchmarkPlugin(ABC):
         config: the resolved configuration; its `data` section is of the kind `Config`.
 
     Raises:
-        UsageError: the `data` section has an unknown key or a wrong value.
+        UsageError: the `data` section has an unknown key or a wrong value, or does not fit the `clip` section.
     """
 
     name: ClassVar[str]
@@ -140,6 +141,7 @@ class BenchmarkPlugin(ABC):
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.data: Any = validate(self.Config, config.data, "data")
+        transforms.check(self.data.preprocessing, self.data.sampling, config.clip)
 
     @abstractmethod
     def list_clips(self) -> ClipList:
@@ -179,10 +181,11 @@ class BenchmarkPlugin(ABC):
         """What data there is; decodes nothing.
 
         Raises:
-            DataError: there is none.
+            DataError: there is none, or none of some task.
         """
-        listing = self.clip_list
-        coverage = _coverage(listing, self.cache.quarantined())
+        listing, quarantined = self.clip_list, self.cache.quarantined()
+        _usable(listing, quarantined)
+        coverage = _coverage(listing, quarantined)
         tasks = tuple(
             TaskSummary(task, {stream: rows[place] for stream, rows in coverage.items()})
             for place, task in enumerate(listing.tasks)
@@ -257,8 +260,7 @@ def limited(listing: ClipList, limit: int | None) -> ClipList:
         stream: tuple(replace(group, clips=_in_turn(group.clips, limit)) for group in groups)
         for stream, groups in listing.streams.items()
     }
-    note = f"limited to {limit} clips per task and stream"
-    return replace(listing, streams=streams, notes=(*listing.notes, note))
+    return replace(listing, streams=streams)
 
 
 def default_cache() -> Path:
@@ -315,6 +317,7 @@ def _coverage(listing: ClipList, quarantined: Mapping[str, Any]) -> dict[str, tu
 
 
 def _usable(listing: ClipList, quarantined: Mapping[str, Any]) -> dict[str, list[list[Clip]]]:
+    """The clips per stream and task that can be read; DataError when nothing is left to train or to test a task on."""
     streams = {
         stream: [[clip for clip in group.clips if clip.clip_id not in quarantined] for group in groups]
         for stream, groups in listing.streams.items()
