@@ -60,6 +60,15 @@ def forgetting_per_task(matrix: Matrix) -> list[float]:
     return [_drop(matrix, task) for task in range(tasks)]
 
 
+def along_the_stream(matrix: Matrix) -> list[tuple[float, float | None]]:
+    """After each experience, (A, F in the `paper` variant) of the tasks trained so far: those of the leading blocks.
+
+    The matrix may have fewer rows than columns, as in an unfinished run.
+    """
+    blocks = [[row[: count + 1] for row in matrix[: count + 1]] for count in range(len(matrix))]
+    return [(average_accuracy(block), average_forgetting(block)) for block in blocks]
+
+
 def summarise(matrices: Mapping[str, Matrix], tasks: int) -> dict[str, dict[str, float | None]]:
     """The headline table of one direction: a row for each R@K and one, "Avg", for their mean.
 

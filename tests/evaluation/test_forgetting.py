@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from avbench.evaluation.forgetting import (
+    along_the_stream,
     average_accuracy,
     average_forgetting,
     forgetting_per_task,
@@ -90,3 +91,9 @@ def test_nothing_is_summarised_before_the_end() -> None:
     single = summarise({"R@1": [[40.0]]}, tasks=1)["Avg"]
     assert single == {"accuracy": 40.0, "forgetting_paper": None, "forgetting_official": None, "learned": 40.0}
     assert not any(math.isnan(value) for value in single.values() if value is not None)
+
+
+def test_along_the_stream_only_tasks_seen_so_far_count() -> None:
+    assert along_the_stream(GOLDEN) == [(5.0, None), (4.5, 2.0), (average_accuracy(GOLDEN), 2.5)]
+    assert along_the_stream(GOLDEN[:2]) == [(5.0, None), (4.5, 2.0)]
+    assert along_the_stream([]) == []
