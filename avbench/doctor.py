@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -200,8 +200,8 @@ def _tag(version_file: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def _torch_remedy(tag: Callable[[str], str | None] = cuda_tag) -> str:
-    tags = {name: tag(name) for name in TORCH_FAMILY}
+def _torch_remedy() -> str:
+    tags = {name: cuda_tag(name) for name in TORCH_FAMILY}
     if len({found for found in tags.values() if found}) > 1:
         built = ", ".join(f"{name} for {found}" for name, found in tags.items() if found)
         start = f"they are built for different CUDA versions ({built}), and torchaudio insists on equal ones: "

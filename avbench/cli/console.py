@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +23,11 @@ def errors() -> Console:
 def clean(value: object) -> str:
     """`value` on one line, without the characters that steer a terminal."""
     return "".join(_visible(character) for character in str(value))
+
+
+def waiting(console: Console, text: str) -> AbstractContextManager[Any]:
+    """Something that turns while the `with` block lasts, on a terminal only."""
+    return console.status(Text(text, "dim")) if console.is_terminal else nullcontext()
 
 
 def line(console: Console, *parts: str | tuple[str, str]) -> None:

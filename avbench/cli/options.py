@@ -40,7 +40,7 @@ Bench = Annotated[str, typer.Option("--bench", metavar="NAME", help="Benchmark; 
 Profile = Annotated[
     str | None,
     typer.Option(
-        "--profile", metavar="quick|standard|paper", help="Size of model, data, schedule.", show_default="quick"
+        "--profile", metavar="quick|standard|paper", help="Size of model, data and schedule; quick if not given."
     ),
 ]
 Sets = Annotated[
@@ -57,7 +57,7 @@ DataRoot = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        "--device", metavar="auto|cpu|cuda[:N]", help="Where to compute.", callback=_check_device, show_default="auto"
+        "--device", metavar="auto|cpu|cuda[:N]", help="Where to compute; auto if not given.", callback=_check_device
     ),
 ]
 Limit = Annotated[
@@ -65,11 +65,11 @@ Limit = Annotated[
     typer.Option("--limit", min=1, metavar="N", help="Clips per task and stream; marks the result as limited."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=0, metavar="N", help="Loader processes.", show_default="0")
+    int | None, typer.Option("--workers", min=0, metavar="N", help="Loader processes; none if not given.")
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", min=0, metavar="N", help="CPU threads; 0 measures and chooses.", show_default="0"),
+    typer.Option("--threads", min=0, metavar="N", help="CPU threads; measured and chosen if not given."),
 ]
 
 

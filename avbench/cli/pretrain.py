@@ -15,11 +15,11 @@ def pretrain(
     bench: Bench,
     profile: Profile = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, metavar="N", help="Root of all randomness.", show_default="0")
+        int | None, typer.Option("--seed", min=0, metavar="N", help="Root of all randomness; 0 if not given.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to write.", show_default="base-BENCH-PROFILE.safetensors"),
+        typer.Option("--out", metavar="FILE", help="Where to write; base-BENCH-PROFILE.safetensors if not given."),
     ] = None,
     sets: Sets = None,
     config: ConfigFile = None,

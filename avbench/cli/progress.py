@@ -225,7 +225,11 @@ def _bar(label: str, done: int, total: int) -> Table:
     grid.add_column(width=24, no_wrap=True, overflow="ellipsis")
     grid.add_column(ratio=1)
     grid.add_column(justify="right", no_wrap=True)
-    grid.add_row(Text(label), ProgressBar(total=max(total, 1), completed=done), Text(f"{done:,}/{total:,}", "dim"))
+    grid.add_row(
+        Text(label),
+        ProgressBar(total=max(total, 1), completed=done, complete_style="cyan", finished_style="cyan"),
+        Text(f"{done:,}/{total:,}", "dim"),
+    )
     return grid
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from avbench.cli import console
 from avbench.cli.options import (
     Choices,
     ConfigFile,
@@ -30,11 +31,11 @@ def run(
     bench: Annotated[str | None, typer.Option("--bench", metavar="NAME", help="See `avbench list benchmarks`.")] = None,
     profile: Profile = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, metavar="N", help="Root of all randomness.", show_default="0")
+        int | None, typer.Option("--seed", min=0, metavar="N", help="Root of all randomness; 0 if not given.")
     ] = None,
-    order: Annotated[Order | None, typer.Option("--order", help="Order of the tasks.", show_default="default")] = None,
+    order: Annotated[Order | None, typer.Option("--order", help="Order of the tasks; default if not given.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Run directory.", show_default="a new one in runs/")
+        Path | None, typer.Option("--out", metavar="DIR", help="Run directory; a new one in runs/ if not given.")
     ] = None,
     data_root: DataRoot = None,
     limit: Limit = None,
@@ -42,7 +43,7 @@ def run(
     config: ConfigFile = None,
     device: Device = None,
     precision: Annotated[
-        Precision | None, typer.Option("--precision", help="Arithmetic of the model.", show_default="fp32")
+        Precision | None, typer.Option("--precision", help="Arithmetic of the model; fp32 if not given.")
     ] = None,
     workers: Workers = None,
     threads: Threads = None,
@@ -63,12 +64,16 @@ def run(
         "workers": workers,
         "threads": threads,
     }
-    resolved = Choices(bench, strategy, profile, config, data_root, sets or (), values).for_run()
+    screen = console.output()
+    with console.waiting(screen, "loading"):
+        resolved = Choices(bench, strategy, profile, config, data_root, sets or (), values).for_run()
     if dry_run:
         from avbench.cli.forecast import show_plan
         from avbench.runner import plan
 
-        show_plan(plan(resolved))
+        with console.waiting(screen, "trying two small steps"):
+            forecast = plan(resolved)
+        show_plan(forecast)
         return
     from avbench.cli.execution import execute
     from avbench.runner import run_config

@@ -1,0 +1,86 @@
+"""The command line as a process of its own: what it loads, how long it takes, how it ends."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("torch", "avalanche", "numpy", "matplotlib")
+# Runs the command line, then tells on stdout's last line which heavy modules it has loaded and what it cost.
+WATCHED = f"""
+import json, sys, time
+start = time.process_time()
+from avbench.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as left:
+    status = left.code or 0
+heavy = [name for name in {HEAVY} if name in sys.modules]
+print()
+print(json.dumps({{"status": status, "heavy": heavy, "seconds": time.process_time() - start}}))
+"""
+
+
+def call(*command, **environment):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **environment}
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--help"], 0, "pretrain"),
+        (["run", "--help"], 0, "--strategy"),
+        (["list", "strategies"], 0, "stella"),
+        (["list", "benchmarks"], 0, "continual-synth"),
+        (["list", "profiles"], 0, "quick"),
+        (["run", "--strategy", "stela", "--bench", "continual-synth"], 2, "did you mean 'stella'?"),
+        (["run", "--strategy", "stella", "--bench", "continual-synt"], 2, "did you mean 'continual-synth'?"),
+        (["run", "--sed", "1"], 2, "--seed"),
+        (["run", "--strategy", "er", "--bench", "continual-synth", "--set", "training.epoch=1"], 2, "'epochs'"),
+        (["run", "--strategy", "er", "--bench", "continual-synth", "--profile", "tiny"], 2, "standard"),
+        (["report", "no-such-folder"], 1, "no-such-folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_quick_answers_load_nothing_heavy(arguments, status, said):
+    done = call("-c", WATCHED, *arguments)
+    facts = json.loads(done.stdout.splitlines()[-1])
+    assert facts["status"] == status and said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if arguments[0] != "report":
+        assert facts["heavy"] == []
+    # Processor time, which other work on the machine inflates less than it does the wall clock.
+    assert facts["seconds"] < 1.0 or arguments[0] == "report"
+
+
+def test_module_and_command_are_the_same():
+    done = call("-m", "avbench", "--version")
+    assert done.returncode == 0 and done.stdout.startswith("avbench ")
+
+
+def test_a_terminal_without_unicode_is_served():
+    done = call(
+        "-m",
+        "avbench",
+        "run",
+        "--strategy",
+        "stellä\x1b[31m",
+        "--bench",
+        "continual-synth",
+        PYTHONIOENCODING="ascii",
+        PYTHONUTF8="0",
+    )
+    assert done.returncode == 2 and "there is no strategy called" in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_crash():
+    command = f"{sys.executable} -m avbench --help | head -n 1"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=60)
+    assert "Traceback" not in done.stderr and "unexpected" not in done.stderr
