@@ -49,6 +49,11 @@ class Stella(DERPlusPlus):
         self.video_count = int(shape.video_tokens * config.sampling_ratio)
         model, init = context.model, context.generators["init"]
         self.matching = AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, init)
+        if self.audio_count <= context.net.visible_audio or self.video_count <= context.net.visible_video:
+            raise UsageError(
+                f"options.sampling_ratio = {config.sampling_ratio} leaves nothing to reconstruct: model.mask_ratio = "
+                f"{context.model.mask_ratio} shows {1 - context.model.mask_ratio:.0%} of all patches to the encoder"
+            )
         if config.audio_selection != "none":
             try:
                 self.chunks = chunk_count(shape.audio_grid, config.chunk, config.audio_selection)

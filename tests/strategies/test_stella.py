@@ -97,6 +97,11 @@ def test_a_matching_module_from_random_weights_is_warned_of(tiny_config: Config)
     assert [code for code, _ in Session(tiny_config("stella")).strategy.warnings] == ["matching-not-pretrained"]
 
 
+def test_a_sampling_ratio_that_leaves_nothing_to_reconstruct_is_refused(tiny_config: Config) -> None:
+    with pytest.raises(UsageError, match=r"options\.sampling_ratio = 0\.2 "):
+        Session(tiny_config("stella", options=options(sampling_ratio=0.2)))
+
+
 def test_chunks_that_do_not_divide_the_spectrogram_are_refused(tiny_config: Config) -> None:
     with pytest.raises(UsageError, match=r"options\.chunk = 3"):
         Session(tiny_config("stella", options=options(chunk=3)))

@@ -1,0 +1,139 @@
+"""A run that is killed at any moment and resumed ends exactly as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+import avbench
+from avbench.training import checkpoint as checkpoints
+
+# A world of eight tasks with one class each: 24 steps of a model that fits in a cache line or two.
+TINY = {
+    "threads": 1,
+    "device": "cpu",
+    "clip": {"image_size": 32, "audio_frames": 64, "mel_bins": 64, "patch": 16},
+    "model": {"width": 16, "heads": 2, "unimodal_depth": 1, "decoder_width": 16, "decoder_heads": 2, "mask_ratio": 0.7},
+    "training": {
+        "epochs": 3,
+        "batch_size": 6,
+        "base_weights": None,
+        "log_every": 1,
+        "checkpoint_minutes": 0.0005,
+    },
+    "evaluation": {"examples": 2},
+    "data": {
+        "jobs": 1,
+        "world": {
+            "image_size": 32,
+            "seconds": 1.28,
+            "classes_per_task": 1,
+            "train_clips": 6,
+            "test_clips": 3,
+        },
+        "preprocessing": {"mel_bins": 64},
+    },
+}
+
+
+def options(strategy: str) -> dict[str, object]:
+    return {} if strategy == "finetune" else {"options": {"memory": 10}}
+
+
+def command(arguments: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "avbench", *arguments],
+        cwd=Path(avbench.__file__).parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def steps_done(directory: Path) -> int:
+    journal = directory / "journal.jsonl"
+    if not journal.exists():
+        return 0
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines if line.endswith("}")]
+    return max((event["step"] for event in events if event["event"] == "step"), default=0)
+
+
+def end_at(process: subprocess.Popen[bytes], directory: Path, step: int, with_signal: int) -> int:
+    """Send the signal once `step` updates are done; the exit status."""
+    deadline = time.monotonic() + 120
+    while steps_done(directory) < step:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            assert process.stderr is not None
+            raise AssertionError(process.stderr.read().decode())
+        time.sleep(0.005)
+    os.kill(process.pid, with_signal)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
+def final_state(directory: Path) -> checkpoints.Checkpoint:
+    newest = checkpoints.latest(directory / "checkpoints")
+    assert newest is not None
+    return checkpoints.load(newest)
+
+
+def assert_same_end(one: avbench.Run, two: avbench.Run) -> None:
+    first, second = final_state(one.directory), final_state(two.directory)
+    assert first.state["progress"] == second.state["progress"]
+    assert first.state.get("memory") == second.state.get("memory")
+    assert first.tensors.keys() == second.tensors.keys()
+    for group, tensors in first.tensors.items():
+        assert tensors.keys() == second.tensors[group].keys()
+        for name, value in tensors.items():
+            assert torch.equal(value, second.tensors[group][name]), f"{group}: {name}"
+    assert one.results.status == two.results.status == "complete"
+    assert one.results.directions == two.results.directions
+    assert one.results.summary == two.results.summary
+    assert one.results.comparability_key == two.results.comparability_key
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+    before = os.environ.get("AVBENCH_CACHE")
+    os.environ["AVBENCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    os.environ.pop("AVBENCH_CACHE")
+    if before is not None:
+        os.environ["AVBENCH_CACHE"] = before
+
+
+def start(strategy: str, directory: Path, tmp_path: Path) -> subprocess.Popen[bytes]:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(json.dumps(TINY | options(strategy)), encoding="utf-8")
+    named = ["--strategy", strategy, "--bench", "continual-synth", "--config", str(config), "--out", str(directory)]
+    return command(["run", *named])
+
+
+@pytest.mark.parametrize("strategy", ["finetune", "er", "derpp", "stella"])
+def test_killed_in_the_middle_and_resumed_ends_bit_for_bit_the_same(strategy: str, tmp_path: Path) -> None:
+    whole = avbench.run(strategy, "continual-synth", out=tmp_path / "whole", **TINY, **options(strategy))
+    killed = tmp_path / "killed"
+    assert end_at(start(strategy, killed, tmp_path), killed, 7, signal.SIGKILL) == -signal.SIGKILL
+    assert steps_done(killed) < 24
+    assert_same_end(whole, avbench.resume(killed))
+
+
+def test_asked_to_stop_a_run_saves_says_so_and_can_be_resumed(tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    assert end_at(start("stella", stopped, tmp_path), stopped, 3, signal.SIGTERM) == 75
+    assert avbench.Run(stopped).results.status == "interrupted"
+    assert end_at(command(["resume", str(stopped)]), stopped, 12, signal.SIGKILL) == -signal.SIGKILL
+    resumed = avbench.resume(stopped)
+    whole = avbench.run("stella", "continual-synth", out=tmp_path / "whole", **TINY, **options("stella"))
+    assert_same_end(whole, resumed)
+    assert avbench.resume(stopped).results == resumed.results  # complete: nothing more to do
