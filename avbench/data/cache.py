@@ -101,11 +101,15 @@ class ClipCache:
 
     def sweep(self) -> int:
         """Delete what killed processes left half written; returns how many files that were."""
-        limit = time.time() - _STALE_SECONDS
-        stale = [path for path in (self.folder / "unfinished").glob("*") if path.stat().st_mtime < limit]
-        for path in stale:
-            path.unlink(missing_ok=True)
-        return len(stale)
+        limit, removed = time.time() - _STALE_SECONDS, 0
+        for path in (self.folder / "unfinished").glob("*"):
+            try:
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+                    removed += 1
+            except OSError:  # finished meanwhile, or not ours to delete
+                continue
+        return removed
 
     def _clip_path(self, clip_id: str) -> Path:
         return self.folder / "clips" / f"{_file_name(clip_id)}.safetensors"

@@ -75,9 +75,9 @@ def is_complete(path: Path) -> bool:
             size = os.fstat(file.fileno()).st_size
             header_size = int.from_bytes(file.read(8), "little")
             header = json.loads(file.read(header_size)) if 8 + header_size <= size else {}
-    except (FileNotFoundError, ValueError):
+        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):  # absent, or no such header
         return False
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
     return bool(ends) and size == 8 + header_size + max(ends)
 
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import numpy as np
 import numpy.typing as npt
 import torch
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
+from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from torch.nn import functional
 
@@ -75,8 +76,8 @@ def read_frames(path: Path, timestamps: Sequence[float], size: int) -> npt.NDArr
     frames = _frames_by_seeking(path, wanted, size) if _is_sparse(wanted) else None
     if frames is None:
         with _opened(path) as container:
-            stream = _video_stream(container, path)
-            frames = _images(_nearest(_from_first(_decoded(container, stream)), wanted, path, stream), size)
+            stream = _first_stream(container, "video", path)
+            frames = _images(_nearest(_timed(_decoded(container, stream)), wanted, path, stream), size)
     images = np.stack(frames)
     positions = np.argsort(np.argsort(timestamps, kind="stable"), kind="stable")
     return images[positions]
@@ -95,11 +96,9 @@ def read_audio(path: Path, seconds: float, sample_rate: int) -> npt.NDArray[np.f
     """
     length = round(seconds * sample_rate)
     with _opened(path) as container:
-        if not container.streams.audio:
-            raise MediaError("no-audio", f"{path} has no audio")
-        stream = container.streams.audio[0]
+        stream = _first_stream(container, "audio", path)
         parts: list[npt.NDArray[np.float32]] = []
-        for part in _resampled((frame for _, frame in _decoded(container, stream)), sample_rate):
+        for part in _resampled(_decoded(container, stream), sample_rate):
             parts.append(part)
             if sum(map(len, parts)) >= length:
                 break
@@ -138,18 +137,19 @@ def _explained(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def _video_stream(container: Any, path: Path) -> Any:
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:  # a cover picture is no video
-            if stream.codec_context is None:
-                raise MediaError("undecodable", f"{path}: there is no decoder for its video")
-            stream.codec_context.thread_count = 1  # several clips are decoded at once instead
-            return stream
-    raise MediaError("no-video", f"{path} has no video")
+def _first_stream(container: Any, kind: Literal["audio", "video"], path: Path) -> Any:
+    streams = getattr(container.streams, kind)
+    stream = next((s for s in streams if not s.disposition & Disposition.attached_pic), None)  # a cover is no video
+    if stream is None:
+        raise MediaError(f"no-{kind}", f"{path} has no {kind}")
+    if stream.codec_context is None:
+        raise MediaError("undecodable", f"{path}: there is no decoder for its {kind}")
+    stream.codec_context.thread_count = 1  # several clips are decoded at once instead
+    return stream
 
 
-def _decoded(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
-    """Frames of a stream with their presentation times in seconds, up to where the file can be read."""
+def _decoded(container: Any, stream: Any) -> Iterator[Any]:
+    """The frames of a stream, up to where the file can be read."""
     packets = container.demux(stream)
     while True:
         try:
@@ -157,21 +157,19 @@ def _decoded(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
         except (StopIteration, FFmpegError):
             return  # what is missing at the end is measured by who asked for it
         try:
-            frames = packet.decode()
-        except av.error.InvalidDataError:
+            yield from packet.decode()
+        except InvalidDataError:
             continue  # players, too, go on after one damaged packet
-        for frame in frames:
-            ticks = frame.pts if frame.pts is not None else frame.dts
-            if ticks is not None:
-                yield float(ticks * frame.time_base), frame
 
 
-def _from_first(frames: Iterator[tuple[float, Any]], origin: float | None = None) -> Iterator[tuple[float, Any]]:
-    """The same, times counted from the first frame's or from `origin`, without frames that step back in time."""
+def _timed(frames: Iterator[Any], origin: float | None = None) -> Iterator[tuple[float, Any]]:
+    """Frames with presentation times in seconds from the first one's or from `origin`; none steps back in time."""
     latest = -np.inf
-    for time, frame in frames:
-        origin = time if origin is None else origin
+    for frame in frames:
+        ticks = frame.pts if frame.pts is not None else frame.dts
+        time = latest if ticks is None else float(ticks * frame.time_base)
         if time > latest:
+            origin = time if origin is None else origin
             latest = time
             yield time - origin, frame
 
@@ -214,23 +212,18 @@ def _frames_by_seeking(path: Path, wanted: Sequence[float], size: int) -> list[n
             runs.append([])
         runs[-1].append(time)
     with _opened(path) as container:
-        stream = _video_stream(container, path)
-        origin = next((time for time, _ in _decoded(container, stream)), 0.0)
+        stream = _first_stream(container, "video", path)
+        origin = next((time for time, _ in _timed(_decoded(container, stream), 0.0)), 0.0)
         images = []
         for run in filter(None, runs):
             target = max(0.0, run[0] - _SEEK_MARGIN)
             container.seek(int((origin + target) / stream.time_base), stream=stream)
-            frames = _from_first(_decoded(container, stream), origin)
+            frames = _timed(_decoded(container, stream), origin)
             first = next(frames, None)
             if first is None or first[0] > run[0]:
                 return None
-            images += _images(_nearest(_chained(first, frames), run, path, stream), size)
+            images += _images(_nearest(chain([first], frames), run, path, stream), size)
     return images
-
-
-def _chained(first: tuple[float, Any], rest: Iterator[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
-    yield first
-    yield from rest
 
 
 def _images(frames: Iterator[Any], size: int) -> list[npt.NDArray[np.uint8]]:

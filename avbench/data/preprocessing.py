@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class Preprocessing(Section):
-    """Everything that shapes the stored bytes of a clip. Defaults: STELLA, section 5.1, and CAV-MAE's spectrogram."""
+    """Everything that shapes the stored bytes of a clip. Defaults: STELLA's official code, CAV-MAE's spectrogram."""
 
     clip_seconds: Seconds = 10.0
     stored_frames: Positive = 80  # evenly spaced from the clip's first video frame: i * clip_seconds / stored_frames

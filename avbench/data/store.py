@@ -77,7 +77,7 @@ class ClipStore(Dataset[dict[str, Any]]):
         if row not in self._kept:
             self._kept[row] = _as_tensors(self.cache.read(self.clip_ids[row]))
         stored, log_mel = self._kept[row]
-        return stored[list(frames)], log_mel
+        return stored[list(frames)], log_mel.clone()  # copies: what is kept must not change
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled for a worker process without the clips in memory."""

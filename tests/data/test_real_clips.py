@@ -24,6 +24,6 @@ def test_every_clip_decodes():
         assert clip.frames.shape == (80, 256, 256, 3)
         assert clip.frames.std() > 5
         assert np.isfinite(clip.log_mel).all()
-        assert clip.log_mel[:900].std() > 0.1
+        assert clip.log_mel[:900].astype(np.float32).std() > 0.1
         few = read_frames(path, [1.0, 9.0], 256)
         assert np.array_equal(few, clip.frames[[8, 72]])
