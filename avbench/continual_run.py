@@ -222,9 +222,7 @@ class ContinualRun:
             coverage=_coverage(benchmark),
             quarantined=dict(benchmark.quarantined),
             warnings=self._warnings(),
-            provenance=collect_provenance(
-                config, device, config.threads, benchmark.clip_list_hash, benchmark.version
-            ),
+            provenance=collect_provenance(config, device, config.threads, benchmark.clip_list_hash, benchmark.version),
             comparability_key=comparability_key(config, benchmark.version, benchmark.clip_list_hash, base_hash),
         )
 

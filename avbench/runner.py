@@ -1,10 +1,10 @@
 """From a configuration to a finished run directory: the functions behind the command line, and the Python interface.
 
-    import avbench
+import avbench
 
-    run = avbench.run(strategy="stella", bench="continual-synth", seed=1)
-    print(run.results.summary["audio2video"]["Avg"].accuracy)
-    run.report()
+run = avbench.run(strategy="stella", bench="continual-synth", seed=1)
+print(run.results.summary["audio2video"]["Avg"])
+print(run.report())
 """
 
 from __future__ import annotations
@@ -220,4 +220,3 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-

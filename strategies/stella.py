@@ -4,7 +4,7 @@ Lee et al., STELLA: Continual Audio-Video Pre-training with Spatio-Temporal Loca
 choose the patches a step trains on. *Localized patch importance scoring*: the patches that the other modality attends
 to in a matching module. *Replay-guided correlation assessment*: patches that attend more to a past clip than to their
 own partner are left out, since training on them would overwrite what was learned about the past. Equation numbers are
-the paper's; where paper and released code differ, we follow the code (docs/strategies.md lists the cases).
+the paper's; where paper and released code differ, docs/stella.md says which we follow.
 """
 
 from __future__ import annotations
