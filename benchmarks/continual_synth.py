@@ -12,7 +12,7 @@ from avbench.benchmarks.streams import EVALUATION, ORDERS, RETRIEVAL, TRAIN, Aud
 from avbench.config import Section
 from avbench.data.clip import StoredClip
 from avbench.data.preprocessing import Preprocessing
-from avbench.data.world import VERSION, ClipKey, World, WorldConfig
+from avbench.data.world import VERSION, ClipKey, Split, World, WorldConfig
 
 if TYPE_CHECKING:
     from avbench.data.prepare import Progress, Source
@@ -27,6 +27,7 @@ _RENDERED = {  # of the preprocessing: what the world decides, and under which n
     "stored_size": "image_size",
     "sample_rate": "sample_rate",
 }
+_SPLITS: tuple[Split, ...] = (TRAIN, EVALUATION, RETRIEVAL)
 _SECTIONS = ("world", "preprocessing", "sampling")
 
 
@@ -73,9 +74,9 @@ class ContinualSynth(BenchmarkPlugin):
     def list_clips(self) -> ClipList:
         """All train, evaluation and retrieval clips of the world's tasks; the gallery is the whole retrieval stream."""
         order = [self._number(identifier) for identifier in ORDERS[self.config.order]]
-        streams = {
-            stream: tuple(TaskClips(tuple(map(self._clip, self.world.clips(stream, task)))) for task in order)
-            for stream in (TRAIN, EVALUATION, RETRIEVAL)
+        streams: dict[str, tuple[TaskClips, ...]] = {
+            split: tuple(TaskClips(tuple(map(self._clip, self.world.clips(split, task)))) for task in order)
+            for split in _SPLITS
         }
         return ClipList(tuple(self._task(number) for number in order), streams)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from torch.utils.data import Dataset
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from avbench.data.store import ClipStore
 
-TRAIN, EVALUATION, RETRIEVAL = STREAMS = ("train", "evaluation", "retrieval")
+TRAIN: Final = "train"
+EVALUATION: Final = "evaluation"
+RETRIEVAL: Final = "retrieval"
+STREAMS = (TRAIN, EVALUATION, RETRIEVAL)
 
 # Ids of the eight tasks in the two published orders; STELLA, section 5.1 and appendix E.
 ORDERS = {
