@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from avbench.cli import console
-from avbench.cli.progress import PlainProgress
+from avbench.cli.counting import counting
 
 EXAMPLES = 5  # clips named per reason
 
@@ -24,7 +22,7 @@ def prepare(out: Console, plugin: Any, retry: bool) -> Any:
     Raises:
         DataError: there is no data, or too many clips can't be read.
     """
-    with _counting(out) as count:
+    with counting(out, "preparing clips") as count:
         return plugin.prepare(count, retry)
 
 
@@ -68,15 +66,3 @@ def _stream(stream: str, tasks: Any) -> Table:
 
 def _ids(plugin: Any) -> frozenset[str]:
     return frozenset(plugin.clip_list.clip_ids)
-
-
-@contextmanager
-def _counting(out: Console) -> Iterator[Callable[[int, int], None]]:
-    if not out.is_terminal:
-        plain = PlainProgress(out)
-        yield lambda done, total: plain({"event": "preparing", "done": done, "total": total})
-        return
-    columns = (TextColumn("preparing clips"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+SYNTHETIC = ("SYNTHETIC DATA", "bold magenta")  # wherever something made from the embedded world is shown
+
 
 def output() -> Console:
     """The console for what was asked for."""

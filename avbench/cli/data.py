@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from avbench.cli.options import Bench, Choices, ConfigFile, DataRoot, Limit, Profile, Sets
+from avbench.cli.rendering import Labels, Split, render
 
 app = typer.Typer(no_args_is_help=True, help="Make, prepare and check clips.")
 
@@ -68,17 +69,21 @@ def synth(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or an export to continue.")],
     profile: Profile = None,
     splits: Annotated[
-        list[str] | None, typer.Option("--splits", metavar="NAME", help="train, retrieval, evaluation. Repeatable.")
+        list[Split] | None, typer.Option("--splits", help="Repeatable; train, retrieval and evaluation if not given.")
     ] = None,
-    clips: Annotated[int | None, typer.Option("--clips", min=1, metavar="N", help="At most N clips per class.")] = None,
+    clips: Annotated[int | None, typer.Option("--clips", min=1, metavar="N", help="Per class and split.")] = None,
+    fps: Annotated[int, typer.Option("--fps", min=1, max=120, metavar="N", help="Frames a second.")] = 25,
+    labels: Annotated[
+        Labels, typer.Option("--labels", help="`vggsound`: names of VGGSound classes, so that continual-vs runs on it.")
+    ] = Labels.world,
+    truth: Annotated[bool, typer.Option("--truth", help="Also masks and event times beside each clip.")] = False,
+    jobs: Jobs = None,
     sets: Sets = None,
     config: ConfigFile = None,
 ) -> None:
     """Render the synthetic world to real media files, with a csv in the form of VGGSound's."""
-    resolved = Choices("continual-synth", None, profile, config, None, sets or ()).for_data()
-    from avbench.cli import rendering
-
-    rendering.render(resolved, out, splits, clips)
+    resolved = Choices("continual-synth", None, profile, config, None, _with_jobs(sets, jobs)).for_data()
+    render(resolved, out, splits or [Split.train, Split.retrieval, Split.evaluation], clips, fps, labels, truth)
 
 
 def _with_jobs(sets: list[str] | None, jobs: int | None) -> list[str]:

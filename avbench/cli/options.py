@@ -130,13 +130,11 @@ class Choices:
 
 
 def checked_root(bench: str, root: Path) -> Path:
-    """`root` as an absolute path, once it is known that the benchmark reads one and that it is there.
+    """`root` as an absolute path, once it is known that the benchmark reads one; it says itself what is not there.
 
     Raises:
-        UsageError: the benchmark makes its own clips, or there is no such folder.
+        UsageError: the benchmark makes its own clips.
     """
     if "root" not in registry.find("benchmarks", bench).load().Config.model_fields:
         raise UsageError(f"{bench} makes its own clips: leave --data-root away, or choose another --bench")
-    if not root.is_dir():
-        raise UsageError(f"--data-root: there is no folder {root}")
-    return root.absolute()
+    return root.expanduser().absolute()

@@ -15,12 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 from avbench.cli import console
+from avbench.cli.counting import PLAIN_SECONDS, plain_counter
 from avbench.cli.matrix import RecallMatrix
 from avbench.cli.summary import show_summary
 from avbench.results.journal import Event
-
-SYNTHETIC = ("SYNTHETIC DATA", "bold magenta")
-PLAIN_SECONDS = 10.0  # between two plain lines
 
 
 def progress(out: Console, history: Sequence[Event] = ()) -> Progress:
@@ -107,7 +105,7 @@ class Progress:
         start = self._start
         what = f"{start['strategy']} on {start['bench']}"
         detail = f", {start['profile']}, seed {start['seed']}"
-        marks: list[str | tuple[str, str]] = ["  ", SYNTHETIC] if start["synthetic"] else []
+        marks: list[str | tuple[str, str]] = ["  ", console.SYNTHETIC] if start["synthetic"] else []
         return [(console.clean(what), "bold"), console.clean(detail), *marks]
 
     def _show_evaluation(self, event: Event) -> None:
@@ -146,13 +144,12 @@ class PlainProgress(Progress):
     ) -> None:
         super().__init__(out, history)
         self._clock, self._shown_at = clock, clock()
+        self._prepared = plain_counter(out, "preparing clips", clock)
         self._epoch: tuple[int, int] | None = None
 
     def on_preparing(self, event: Event) -> None:
-        """Say how many clips are ready, every ten seconds and at the end."""
-        if event["done"] == event["total"] or self._is_due():
-            console.line(self.out, f"prepared {event['done']:,} of {event['total']:,} clips")
-            self._shown_at = self._clock()
+        """Say how many clips are ready."""
+        self._prepared(event["done"], event["total"])
 
     def on_step(self, event: Event) -> None:
         """Say how far training is, when it is time."""

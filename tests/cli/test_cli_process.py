@@ -43,7 +43,6 @@ def call(*command, **environment):
         (["run", "--sed", "1"], 2, "--seed"),
         (["run", "--strategy", "er", "--bench", "continual-synth", "--set", "training.epoch=1"], 2, "'epochs'"),
         (["run", "--strategy", "er", "--bench", "continual-synth", "--profile", "tiny"], 2, "standard"),
-        (["report", "no-such-folder"], 1, "no-such-folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -52,10 +51,14 @@ def test_quick_answers_load_nothing_heavy(arguments, status, said):
     facts = json.loads(done.stdout.splitlines()[-1])
     assert facts["status"] == status and said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    if arguments[0] != "report":
-        assert facts["heavy"] == []
-    # Processor time, which other work on the machine inflates less than it does the wall clock.
-    assert facts["seconds"] < 1.0 or arguments[0] == "report"
+    assert facts["heavy"] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list", "strategies"]], ids=" ".join)
+def test_quick_answers_take_less_than_a_second(arguments):
+    # Processor time, the best of three: other work on the machine is not what is measured.
+    seconds = [json.loads(call("-c", WATCHED, *arguments).stdout.splitlines()[-1])["seconds"] for _ in range(3)]
+    assert min(seconds) < 1.0
 
 
 def test_module_and_command_are_the_same():
@@ -64,17 +67,8 @@ def test_module_and_command_are_the_same():
 
 
 def test_a_terminal_without_unicode_is_served():
-    done = call(
-        "-m",
-        "avbench",
-        "run",
-        "--strategy",
-        "stellä\x1b[31m",
-        "--bench",
-        "continual-synth",
-        PYTHONIOENCODING="ascii",
-        PYTHONUTF8="0",
-    )
+    arguments = ["run", "--strategy", "stellä\x1b[31m", "--bench", "continual-synth"]
+    done = call("-m", "avbench", *arguments, PYTHONIOENCODING="ascii")
     assert done.returncode == 2 and "there is no strategy called" in done.stderr
     assert "\x1b" not in done.stderr
 
