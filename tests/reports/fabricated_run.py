@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from avbench.config import ClipShape, RunConfig
+from avbench.config import ClipShape, EvaluationConfig, RunConfig
 from avbench.evaluation.examples import save_examples
 from avbench.evaluation.forgetting import summarise
 from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult, evaluate, similarity_matrix
@@ -84,20 +84,20 @@ def fabricate(
     rename: Callable[[str], str] = str,
     label_of: Callable[[str], str] | None = None,
     options: dict[str, Any] | None = None,
-    journal: bool = True,
+    recall_at: tuple[int, ...] = (1, 5, 10),
     **changes: Any,
 ) -> RunDirectory:
     """A run of `tasks` tasks of which `finished` are evaluated; `changes` replace fields of its results."""
     titles, finished = titles or TITLES[:tasks], tasks if finished is None else finished
     options = {"temperature": 0.4, "sampling": 0.5, "chunk": 4, "memory": 512} if options is None else options
     config = RunConfig(strategy=changes.get("strategy", "stella"), bench="continual-synth", options=options)
-    config = config.model_copy(update={"clip": ClipShape(image_size=64, audio_frames=128)})
+    evaluated = EvaluationConfig(recall_at=recall_at)
+    config = config.model_copy(update={"clip": ClipShape(image_size=64, audio_frames=128), "evaluation": evaluated})
     directory = RunDirectory.create(path, config)
     evaluations = [evaluation(tasks, trained)[0] for trained in range(finished + 1)]
-    results = _results(titles, evaluations, finished, steps_per_task).model_copy(update=changes)
+    results = _results(titles, evaluations, recall_at, steps_per_task).model_copy(update=changes)
     directory.write_results(Results.model_validate(results.model_dump()))
-    if journal:
-        _journal(directory, titles, finished, steps_per_task)
+    _journal(directory, titles, finished, steps_per_task)
     result, similarity, names = evaluation(tasks, finished)
     save_examples(
         directory.examples, result, similarity, [rename(name) for name in names], fetch, titles, label_of=label_of
@@ -106,15 +106,15 @@ def fabricate(
     return directory
 
 
-def _results(titles: list[str], evaluations: list[RetrievalResult], finished: int, steps: int) -> Results:
-    tasks = len(titles)
+def _results(titles: list[str], evaluations: list[RetrievalResult], recall_at: tuple[int, ...], steps: int) -> Results:
+    tasks, finished = len(titles), len(evaluations) - 1
     directions = {
         way: DirectionResult(
             recall={
                 f"R@{k}": Recall(
                     before=evaluations[0].recall(way, k), after=[e.recall(way, k) for e in evaluations[1:]]
                 )
-                for k in (1, 5, 10)
+                for k in recall_at
             },
             median_rank=MedianRank(
                 before=evaluations[0].median_rank(way), after=[e.median_rank(way) for e in evaluations[1:]]

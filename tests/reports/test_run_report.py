@@ -120,7 +120,7 @@ def test_figures_follow_the_page_and_name_no_colour_of_their_own(html: str) -> N
 
 
 def test_the_same_directory_gives_the_same_page(tmp_path: Path) -> None:
-    directory = fabricate(tmp_path / "run", tasks=2, finished=1, steps_per_task=3)
+    directory = fabricate(tmp_path / "run", tasks=2, finished=1, steps_per_task=3, recall_at=(5,))
     assert render(directory) == render(directory)
 
 
@@ -139,7 +139,7 @@ def test_the_numbers_behind_the_figures_are_in_the_page(complete: RunDirectory, 
 
 @pytest.mark.parametrize(("tasks", "finished"), [(1, 1), (2, 2), (2, 1), (3, 0)])
 def test_short_and_unfinished_runs(tmp_path: Path, tasks: int, finished: int) -> None:
-    directory = fabricate(tmp_path / "run", tasks=tasks, finished=finished, limit=16, steps_per_task=3)
+    directory = fabricate(tmp_path / "run", tasks=tasks, finished=finished, limit=16, steps_per_task=3, recall_at=(5,))
     page = assert_self_contained(write_report(directory.path).read_text())
     assert "Synthetic data" in page.text
     assert "Limited to 16 clips per task" in page.text
@@ -152,7 +152,7 @@ def test_short_and_unfinished_runs(tmp_path: Path, tasks: int, finished: int) ->
 
 
 def test_recordings_carry_no_synthetic_badge(tmp_path: Path) -> None:
-    directory = fabricate(tmp_path / "run", tasks=1, synthetic=False, quarantined={})
+    directory = fabricate(tmp_path / "run", tasks=1, synthetic=False, quarantined={}, recall_at=(5,))
     page = Page(render(directory))
     assert "Synthetic" not in page.text
     assert "could not be read" not in page.text
@@ -187,7 +187,7 @@ def test_nothing_from_data_becomes_markup(tmp_path: Path) -> None:
 
 
 def test_damage_is_told_and_does_not_stop_the_report(tmp_path: Path) -> None:
-    directory = fabricate(tmp_path / "run", tasks=2, finished=0)
+    directory = fabricate(tmp_path / "run", tasks=2, finished=0, recall_at=(5,))
     journal = directory.path / "journal.jsonl"
     whole = journal.read_text()
     journal.write_text("not an event\n" + whole)
@@ -223,7 +223,7 @@ def test_without_results_there_is_no_report(tmp_path: Path) -> None:
 
 
 def test_steps_repeated_after_a_resume_count_once(tmp_path: Path) -> None:
-    directory = fabricate(tmp_path / "run", tasks=1, steps_per_task=4)
+    directory = fabricate(tmp_path / "run", tasks=1, steps_per_task=4, recall_at=(5,))
     repeated = {"event": "step", "step": 3, "total_steps": 4, "experience": 0, "loss": 99.5, "terms": {"matching": 1.0}}
     for event in (repeated, repeated | {"step": 4, "loss": None}):
         directory.journal.append(event)
