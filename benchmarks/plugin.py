@@ -183,9 +183,17 @@ class BenchmarkPlugin(ABC):
         Raises:
             DataError: there is none, or none of some task.
         """
-        listing, quarantined = self.clip_list, self.cache.quarantined()
-        _usable(listing, quarantined)
-        coverage = _coverage(listing, quarantined)
+        _usable(self.clip_list, self.cache.quarantined())
+        return self.survey()
+
+    def survey(self) -> DataSummary:
+        """As `inspect`, but also when no clip of some task is usable: for an audit of the data.
+
+        Raises:
+            DataError: there is none at all.
+        """
+        listing = self.clip_list
+        coverage = _coverage(listing, self.cache.quarantined())
         tasks = tuple(
             TaskSummary(task, {stream: rows[place] for stream, rows in coverage.items()})
             for place, task in enumerate(listing.tasks)

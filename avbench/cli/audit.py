@@ -28,7 +28,7 @@ def prepare(out: Console, plugin: Any, retry: bool) -> Any:
 
 def show_coverage(out: Console, plugin: Any) -> None:
     """Per stream and task: clips listed, found, usable, unreadable; and why the unreadable ones are."""
-    summary = plugin.inspect()
+    summary = plugin.survey()
     for stream in dict.fromkeys(stream for task in summary.tasks for stream in task.coverage):
         out.print(_stream(stream, summary.tasks))
         out.print()

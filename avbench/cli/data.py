@@ -55,13 +55,14 @@ def verify(
     from avbench.errors import DataError
 
     out = console.output()
-    plugin.inspect()  # no data at all: say only that
+    plugin.survey()  # no data at all: say only that
     try:
         audit.prepare(out, plugin, retry)
     except DataError:
         audit.show_coverage(out, plugin)
         raise
     audit.show_coverage(out, plugin)
+    plugin.inspect()  # fails when nothing usable is left of a task
 
 
 @app.command()
