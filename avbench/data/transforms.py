@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,7 +11,19 @@ from torch.nn import functional
 
 from avbench.config import ClipShape
 from avbench.data.preprocessing import Preprocessing, Sampling
-from avbench.errors import UsageError
+from avbench.data.sampling import check, segments, window_length, window_offsets
+
+__all__ = [
+    "ClipReader",
+    "augment",
+    "check",
+    "evaluation_frames",
+    "evaluation_view",
+    "multiscale_crop",
+    "resize",
+    "training_frames",
+    "training_view",
+]
 
 ClipReader = Callable[[Sequence[int]], tuple[Tensor, Tensor]]
 """Stored frames by number, uint8 (n, 3, S, S), and the normalised spectrogram, float16 (T, F), of one clip."""
@@ -53,24 +64,6 @@ def evaluation_view(
     return {"audio": log_mel[None], "video": resize(frames, shape.image_size)}
 
 
-def check(preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape) -> None:
-    """Whether clips stored like this can be sampled like that.
-
-    Raises:
-        UsageError: the spectrograms differ in size, or there are too few stored frames.
-    """
-    for name in ("audio_frames", "mel_bins"):
-        stored, wanted = getattr(preprocessing, name), getattr(shape, name)
-        if stored != wanted:
-            raise UsageError(f"clip.{name} = {wanted}, but clips are stored with {name} = {stored}; make them equal")
-    needed = _offsets(preprocessing, sampling, shape)[-1] + 1 if sampling.frames == "window" else shape.frames
-    if needed > preprocessing.stored_frames:
-        raise UsageError(
-            f"{shape.frames} frames need {needed} stored frames, but clips have {preprocessing.stored_frames}; "
-            "lower clip.frames or window_step_seconds, or raise stored_frames"
-        )
-
-
 def training_frames(
     preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape, generator: torch.Generator
 ) -> list[int]:
@@ -80,19 +73,19 @@ def training_frames(
     {0, 1/8, ..., 47/8} s. `segments`: a random frame of each of `shape.frames` equal segments.
     """
     if sampling.frames == "window":
-        offsets = _offsets(preprocessing, sampling, shape)
-        start = _draw(max(1, preprocessing.stored_frames - _window(preprocessing, sampling, shape)), generator)
+        offsets = window_offsets(preprocessing, sampling, shape)
+        start = _draw(max(1, preprocessing.stored_frames - window_length(preprocessing, sampling, shape)), generator)
         return [start + offset for offset in offsets]
-    return [low + _draw(high - low, generator) for low, high in _segments(preprocessing, shape)]
+    return [low + _draw(high - low, generator) for low, high in segments(preprocessing, shape)]
 
 
 def evaluation_frames(preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape) -> list[int]:
     """Numbers of the stored frames of the evaluation view: the central window (from 3 s on, at the paper's sizes), or
     the middle of each segment."""
     if sampling.frames == "window":
-        start = max(0, preprocessing.stored_frames - _window(preprocessing, sampling, shape)) // 2
-        return [start + offset for offset in _offsets(preprocessing, sampling, shape)]
-    return [(low + high) // 2 for low, high in _segments(preprocessing, shape)]
+        start = max(0, preprocessing.stored_frames - window_length(preprocessing, sampling, shape)) // 2
+        return [start + offset for offset in window_offsets(preprocessing, sampling, shape)]
+    return [(low + high) // 2 for low, high in segments(preprocessing, shape)]
 
 
 def multiscale_crop(frames: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -105,8 +98,9 @@ def multiscale_crop(frames: Tensor, size: int, generator: torch.Generator) -> Te
         size: of the result the model wants; crops within 2 pixels of it are made exactly that size.
     """
     height, width = frames.shape[-2:]
-    sides = [int(min(height, width) * scale) for scale in _CROP_SCALES]
-    sides = [size if abs(side - size) < 3 else side for side in sides]
+    short = min(height, width)
+    sides = [int(short * scale) for scale in _CROP_SCALES]
+    sides = [size if abs(side - size) < 3 and size <= short else side for side in sides]
     pairs = [(w, h) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= _LARGEST_DISTORTION]
     crop_width, crop_height = pairs[_draw(len(pairs), generator)]
     steps_x, steps_y = _CROP_OFFSETS[_draw(len(_CROP_OFFSETS), generator)]
@@ -136,21 +130,6 @@ def augment(log_mel: Tensor, sampling: Sampling, generator: torch.Generator) -> 
     if sampling.roll:
         log_mel = log_mel.roll(_draw(2 * sampling.roll, generator) - sampling.roll, dims=0)
     return log_mel
-
-
-def _offsets(preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape) -> list[int]:
-    step = sampling.window_step_seconds * preprocessing.stored_frames / preprocessing.clip_seconds
-    return [round(index * step) for index in range(shape.frames)]
-
-
-def _window(preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape) -> int:
-    seconds = shape.frames * sampling.window_step_seconds
-    return round(seconds * preprocessing.stored_frames / preprocessing.clip_seconds)
-
-
-def _segments(preprocessing: Preprocessing, shape: ClipShape) -> list[tuple[int, int]]:
-    bounds = [index * preprocessing.stored_frames // shape.frames for index in range(shape.frames + 1)]
-    return list(pairwise(bounds))
 
 
 def _draw(choices: int, generator: torch.Generator) -> int:

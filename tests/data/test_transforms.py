@@ -106,6 +106,9 @@ def test_crops_stay_inside_any_frame_and_snap_to_the_wanted_size():
         assert x + width <= 90
         assert y + height <= 101
         assert {width, height} <= {90, 77, 67}  # 78 = int(90 * .875) is within 2 of 77
+    assert {(width, height) for _, _, width, height in boxes(30, 30, 32, 50)} <= {
+        (w, h) for w in (30, 26, 22) for h in (30, 26, 22)
+    }
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [(256, 256, 224), (224, 192, 224), (64, 64, 32), (50, 90, 64)])
