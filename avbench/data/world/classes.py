@@ -106,7 +106,9 @@ def task_classes(seed: int, recurring_looks: float) -> tuple[tuple[Identity, ...
     """
     recurring = round(_BLOCK * len(TASKS) * recurring_looks)
     return tuple(
-        tuple(row.identity(row.recurring, True) if row.rank < recurring else row.identity(row.own, False) for row in task)
+        tuple(
+            row.identity(row.recurring, True) if row.rank < recurring else row.identity(row.own, False) for row in task
+        )
         for task in _plan(seed)
     )
 
@@ -123,7 +125,9 @@ def base_classes(seed: int) -> tuple[Identity, ...]:
         while look in taken:
             look = _draw_look(generator)
         taken.add(look)
-        classes.append(Identity(*look, family, *_manner(generator, family)))
+        body, tool = look
+        register, tempo, motion = _manner(generator, family)
+        classes.append(Identity(body, tool, family, register, tempo, motion))
     return tuple(classes)
 
 

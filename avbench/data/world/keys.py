@@ -57,6 +57,8 @@ class ClipKey:
         match = _PATTERN.fullmatch(clip_id)
         limit = BASE_CLASSES if clip_id.startswith("base") else TASK_CLASSES
         if match is None or int(match[3]) >= limit:
-            raise DataError(f"{clip_id!r} is no clip of the embedded world; one is called, for example, train-3-07-0012")
+            raise DataError(
+                f"{clip_id!r} is no clip of the embedded world; one is called, for example, train-3-07-0012"
+            )
         split = cast(Split, match[1] or "base")
         return ClipKey(split, None if match[2] is None else int(match[2]), int(match[3]), int(match[4]))

@@ -42,7 +42,8 @@ def draw_frames(
 def _background(scene: Scene, size: int) -> Image:
     """(3, size, size), 0..1: the coarse picture with smooth steps between its cells."""
     rows = _blow_up(len(scene.background), size)
-    return np.einsum("yr,rcp,xc->pyx", rows, scene.background, rows, optimize=True)
+    picture: Image = np.einsum("yr,rcp,xc->pyx", rows, scene.background, rows, optimize=True)
+    return picture
 
 
 @lru_cache(maxsize=8)
@@ -124,7 +125,8 @@ def _colour(name: str, lightness: float) -> Image:
 @lru_cache(maxsize=1)
 def _gaussian_bytes() -> Image:
     """Quantiles of the normal distribution, one for each value of a byte: noise for the price of random bytes."""
-    return ndtri((np.arange(256) + 0.5) / 256).astype(np.float32)
+    quantiles: Image = ndtri((np.arange(256) + 0.5) / 256).astype(np.float32)
+    return quantiles
 
 
 def _develop(canvas: Image, scene: Scene, times: Floats, noise: float) -> NDArray[np.uint8]:

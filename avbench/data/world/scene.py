@@ -73,11 +73,14 @@ class Actor:
     def gate(self, times: Floats) -> Floats:
         """1 inside a gate, 0 outside, linear over `GATE_EDGE` inside its ends."""
         inside = np.minimum(times[:, None] - self.gates[:, 0], self.gates[:, 1] - times[:, None])
-        return np.clip(inside / GATE_EDGE, 0.0, 1.0).max(axis=1, initial=0.0)
+        level: Floats = np.clip(inside / GATE_EDGE, 0.0, 1.0).max(axis=1, initial=0.0)
+        return level
 
     def gate_time(self, times: Floats) -> Floats:
         """Seconds for which the object has been active so far."""
-        return np.clip(times[:, None] - self.gates[:, 0], 0.0, self.gates[:, 1] - self.gates[:, 0]).sum(axis=1)
+        lengths = self.gates[:, 1] - self.gates[:, 0]
+        seconds: Floats = np.clip(times[:, None] - self.gates[:, 0], 0.0, lengths).sum(axis=1)
+        return seconds
 
     def activity(self, times: Floats) -> Floats:
         """0..1: what light and motion follow. Dies away after events; swings at `rate` while a steady sound lasts."""
@@ -85,7 +88,8 @@ class Actor:
             return self.gate(times) * (0.65 + 0.35 * np.cos(self.swing(times)))
         since = times[:, None] - self.events
         decays = np.where(since >= 0, np.exp(-np.maximum(since, 0) / EVENT_FADE) * self.strengths, 0.0)
-        return self.gate(times) * decays.max(axis=1, initial=0.0)
+        strongest: Floats = decays.max(axis=1, initial=0.0)
+        return self.gate(times) * strongest
 
     def swing(self, times: Floats) -> Floats:
         """Phase (radians) of the swing in loudness, pitch and motion at `rate`."""
@@ -166,7 +170,21 @@ def _draw_actor(
     gates = _draw_gates(config, generator) if performs else np.zeros((0, 2))
     events, strengths = _draw_events(generator, identity, factors.rate, gates)
     return Actor(
-        len(others), identity, kind, factors, radius, x, y, angle, tool_angle, drift, config.seconds, phase, gates, events, strengths
+        len(others),
+        identity,
+        kind,
+        factors,
+        radius,
+        x,
+        y,
+        angle,
+        tool_angle,
+        drift,
+        config.seconds,
+        phase,
+        gates,
+        events,
+        strengths,
     )
 
 

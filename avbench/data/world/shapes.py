@@ -15,7 +15,7 @@ def _disc(u: Field, v: Field) -> Field:
 
 
 def _square(u: Field, v: Field) -> Field:
-    return np.maximum(np.abs(u), np.abs(v)) - np.float32(0.77)
+    return np.maximum(np.abs(u), np.abs(v)) - np.float32(0.73)
 
 
 def _triangle(u: Field, v: Field) -> Field:
@@ -56,15 +56,18 @@ def _cross(u: Field, v: Field) -> Field:
 
 
 def _crescent(u: Field, v: Field) -> Field:
-    return np.maximum(np.hypot(u, v) - np.float32(0.95), np.float32(0.72) - np.hypot(u - np.float32(0.5), v))
+    result: Field = np.maximum(np.hypot(u, v) - np.float32(0.95), np.float32(0.72) - np.hypot(u - np.float32(0.5), v))
+    return result
 
 
 def _pill(u: Field, v: Field) -> Field:
-    return np.hypot(np.maximum(np.abs(u) - np.float32(0.52), 0), v) - np.float32(0.44)
+    result: Field = np.hypot(np.maximum(np.abs(u) - np.float32(0.52), 0), v) - np.float32(0.44)
+    return result
 
 
 def _hourglass(u: Field, v: Field) -> Field:
-    return np.maximum(np.abs(v) - np.float32(0.88), (np.abs(u) - 0.16 - 0.75 * np.abs(v)) * np.float32(0.8))
+    sides = (np.abs(u) - np.float32(0.12) - np.float32(0.6) * np.abs(v)) * np.float32(0.86)
+    return np.maximum(np.abs(v) - np.float32(0.82), sides)
 
 
 def _bar(u: Field, v: Field) -> Field:

@@ -68,14 +68,20 @@ def _struck(actor: Actor, samples: int, generator: np.random.Generator) -> Wave:
 def _hit(actor: Actor, generator: np.random.Generator) -> Wave:
     """The sound of one event at full strength, its largest sample `_PEAK` times the actor's amplitude."""
     family, pitch = actor.identity.family, pitch_of(actor)
-    longest = family.hold + 5 * max(family.decay if family.ratios else 0.0, family.noise_decay if family.noise else 0.0)
+    longest = family.hold + 5 * max(
+        family.decay if family.partials else 0.0, family.noise_decay if family.noise else 0.0
+    )
     time = _clock(max(512, round(min(longest, _LONGEST) * SAMPLE_RATE)), SAMPLE_RATE).astype(np.float32)
     after = np.maximum(time - np.float32(family.hold), 0)
     glide = family.glide * family.glide_time * (1 - np.exp(-time / np.float32(family.glide_time)))
     phase = np.float32(2 * np.pi * pitch) * (time + glide.astype(np.float32))  # octaves taken as their first order
     wave = np.zeros(len(time), np.float32)
     for ratio, level in _partials(actor, highest_glide=max(family.glide, 0.0)):
-        wave += np.float32(level) * np.sin(np.float32(ratio) * phase) * np.exp(-after * (ratio**family.damping / family.decay))
+        wave += (
+            np.float32(level)
+            * np.sin(np.float32(ratio) * phase)
+            * np.exp(-after * (ratio**family.damping / family.decay))
+        )
     if family.noise:
         band = _band_noise(len(time), pitch * family.noise_centre, family.noise_width, actor.factors.tilt, generator)
         wave += np.float32(family.noise) * band * np.exp(-after / np.float32(family.noise_decay))
@@ -112,8 +118,8 @@ def _partials(actor: Actor, highest_glide: float) -> list[tuple[float, float]]:
     family, pitch = actor.identity.family, pitch_of(actor)
     pairs = [
         (ratio, level * ratio**-actor.factors.tilt * _resonance(family, ratio * pitch, actor.factors.pitch))
-        for ratio, level in zip(family.ratios, family.levels, strict=True)
-        if ratio == family.ratios[0] or ratio * pitch * 2**highest_glide < _HIGHEST
+        for ratio, level in family.partials
+        if ratio == family.partials[0][0] or ratio * pitch * 2**highest_glide < _HIGHEST
     ]
     total = sum(level for _, level in pairs)
     return [(ratio, level / total) for ratio, level in pairs]
@@ -128,7 +134,8 @@ def _resonance(family: Family, frequency: float, scale: float) -> float:
 
 def _sine(cycles: Floats) -> Wave:
     """Sine of an angle in turns, the whole turns taken off in double precision."""
-    return np.sin(np.float32(2 * np.pi) * (cycles - np.floor(cycles)).astype(np.float32))
+    wave: Wave = np.sin(np.float32(2 * np.pi) * (cycles - np.floor(cycles)).astype(np.float32))
+    return wave
 
 
 def _smooth(control: Floats, samples: int) -> Floats:
@@ -154,12 +161,15 @@ def _shaped_noise(samples: int, magnitude: Wave, generator: np.random.Generator)
     """Gaussian noise (samples,) with the given spectrum and root mean square 1."""
     spectrum = generator.standard_normal((2, len(magnitude)), dtype=np.float32) * magnitude
     wave: Wave = fft.irfft(spectrum[0] + 1j * spectrum[1], samples)
-    return wave / np.sqrt(np.mean(np.square(wave)))
+    wave /= np.sqrt(np.mean(np.square(wave)))
+    return wave
 
 
 def _band_noise(samples: int, centre: float, width: float, tilt: float, generator: np.random.Generator) -> Wave:
     octaves = np.log2(_frequencies(samples)) - np.float32(np.log2(min(centre, _HIGHEST)))
-    return _shaped_noise(samples, np.exp2(-2 * np.square(octaves / np.float32(width)) - np.float32(tilt) * octaves), generator)
+    return _shaped_noise(
+        samples, np.exp2(-2 * np.square(octaves / np.float32(width)) - np.float32(tilt) * octaves), generator
+    )
 
 
 def _background(scene: Scene, samples: int) -> Wave:

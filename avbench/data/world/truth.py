@@ -51,8 +51,12 @@ class Truth:
     def sounding(self, times: Floats) -> NDArray[np.bool_]:
         """(n,): whether any source is inside its gate at `times` (seconds)."""
         gates = np.concatenate([thing.gates for thing in self.objects if thing.sounds])
-        return ((times[:, None] >= gates[:, 0]) & (times[:, None] < gates[:, 1])).any(axis=1)
+        inside = (times[:, None] >= gates[:, 0]) & (times[:, None] < gates[:, 1])
+        return np.asarray(inside.any(axis=1))
 
     def _union(self, sounds: bool) -> NDArray[np.bool_]:
         masks = [thing.mask for thing in self.objects if thing.sounds == sounds]
-        return np.logical_or.reduce(masks) if masks else np.zeros_like(self.objects[0].mask)
+        union = np.zeros_like(self.objects[0].mask)
+        for mask in masks:
+            union |= mask
+        return union
