@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, ClipList, TaskClips, limited
+from avbench.benchmarks.lists import ClipList, TaskClips, limited
+from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData
 from avbench.benchmarks.streams import EVALUATION, ORDERS, RETRIEVAL, TRAIN, AudioVideoBenchmark, Clip, Task
 from avbench.config import Section
 from avbench.data.clip import StoredClip

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field, field_validator
 
 from avbench.benchmarks import vggsound
-from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, ClipList, TaskClips, absolute
+from avbench.benchmarks.lists import ClipList, TaskClips
+from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, absolute
 from avbench.benchmarks.streams import ORDERS, RETRIEVAL, STREAMS, TRAIN, Clip, Task
 from avbench.config import Fraction, Positive, read_yaml
 from avbench.data.index import MediaIndex, index_media

@@ -9,29 +9,19 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from avbench.benchmarks.streams import (
-    EVALUATION,
-    RETRIEVAL,
-    TRAIN,
-    AudioVideoBenchmark,
-    Clip,
-    Coverage,
-    Task,
-    build_scenario,
-    hash_clips,
-)
+from avbench.benchmarks.lists import ClipList, DataSummary, TaskSummary, coverage_of, limited, usable_clips
+from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, AudioVideoBenchmark, build_scenario, hash_clips
 from avbench.config import RunConfig, Section, validate
-from avbench.data import transforms
+from avbench.data import sampling
 from avbench.data.preprocessing import Preprocessing, Sampling
-from avbench.errors import DataError, UsageError
+from avbench.errors import UsageError
 
 if TYPE_CHECKING:
     from avbench.data.cache import ClipCache
@@ -53,75 +43,6 @@ class ClipData(Section):
         return absolute(path)
 
 
-@dataclass(frozen=True)
-class TaskClips:
-    """The clips of one stream and task, in order, and how many others the list names that were not found."""
-
-    clips: tuple[Clip, ...]
-    missing: int = 0
-    published: int | None = None
-
-    def coverage(self, unreadable: int) -> Coverage:
-        """The numbers when `unreadable` of the clips can't be read."""
-        count = len(self.clips)
-        return Coverage(count + self.missing, count - unreadable, unreadable, self.published)
-
-
-@dataclass(frozen=True)
-class ClipList:
-    """Which clips a benchmark consists of: per stream, one entry per task in training order."""
-
-    tasks: tuple[Task, ...]
-    streams: Mapping[str, tuple[TaskClips, ...]]
-    notes: tuple[str, ...] = ()
-
-    @cached_property
-    def clip_ids(self) -> tuple[str, ...]:
-        """Every clip once, in order of appearance."""
-        groups = chain.from_iterable(self.streams.values())
-        return tuple(dict.fromkeys(clip.clip_id for group in groups for clip in group.clips))
-
-
-@dataclass(frozen=True)
-class TaskSummary:
-    """What there is of one task before anything is decoded: per stream, how much of its list was found."""
-
-    task: Task
-    coverage: Mapping[str, Coverage]  # `unreadable` as far as it is known from earlier preparing
-
-    @property
-    def title(self) -> str:
-        """The task's name for people."""
-        return self.task.title
-
-    @property
-    def train_listed(self) -> int:
-        """Training clips that were looked for."""
-        return self.coverage[TRAIN].listed
-
-    @property
-    def train_found(self) -> int:
-        """Training clips that were found and are not known to be unreadable."""
-        return self.coverage[TRAIN].usable
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What there is before anything is decoded.
-
-    Attributes:
-        tasks: in training order.
-        places: what was read and where prepared clips go, by what it is.
-        clips: number of different clips in all streams.
-        notes: what a reader of the results should know about the data.
-    """
-
-    tasks: tuple[TaskSummary, ...]
-    places: Mapping[str, Path]
-    clips: int
-    notes: tuple[str, ...] = ()
-
-
 class BenchmarkPlugin(ABC):
     """A benchmark by its configuration. Subclasses name the class variables and the abstract methods.
 
@@ -141,7 +62,7 @@ class BenchmarkPlugin(ABC):
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.data: Any = validate(self.Config, config.data, "data")
-        transforms.check(self.data.preprocessing, self.data.sampling, config.clip)
+        sampling.check(self.data.preprocessing, self.data.sampling, config.clip)
 
     @abstractmethod
     def list_clips(self) -> ClipList:
@@ -183,7 +104,7 @@ class BenchmarkPlugin(ABC):
         Raises:
             DataError: there is none, or none of some task.
         """
-        _usable(self.clip_list, self.cache.quarantined())
+        usable_clips(self.clip_list, self.cache.quarantined())
         return self.survey()
 
     def survey(self) -> DataSummary:
@@ -193,7 +114,7 @@ class BenchmarkPlugin(ABC):
             DataError: there is none at all.
         """
         listing = self.clip_list
-        coverage = _coverage(listing, self.cache.quarantined())
+        coverage = coverage_of(listing, self.cache.quarantined())
         tasks = tuple(
             TaskSummary(task, {stream: rows[place] for stream, rows in coverage.items()})
             for place, task in enumerate(listing.tasks)
@@ -240,7 +161,7 @@ class BenchmarkPlugin(ABC):
         from avbench.data.store import ClipStore
 
         quarantined = self._prepare(listing, progress).quarantined
-        streams = _usable(listing, quarantined)
+        streams = usable_clips(listing, quarantined)
         ids = [clip_id for clip_id in listing.clip_ids if clip_id not in quarantined]
         data = self.data
         store = ClipStore(self.cache, ids, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory)
@@ -252,23 +173,12 @@ class BenchmarkPlugin(ABC):
             tasks=listing.tasks,
             store=store,
             scenario=build_scenario(store, streams),
-            coverage=_coverage(listing, quarantined),
+            coverage=coverage_of(listing, quarantined),
             quarantined=quarantined,
             labels={clip.clip_id: clip.label for clip in tested},
             clip_list_hash=hash_clips(streams, listing.tasks),
             notes=listing.notes,
         )
-
-
-def limited(listing: ClipList, limit: int | None) -> ClipList:
-    """At most `limit` clips per stream and task, taken from its classes in turn; their order stays."""
-    if limit is None:
-        return listing
-    streams = {
-        stream: tuple(replace(group, clips=_in_turn(group.clips, limit)) for group in groups)
-        for stream, groups in listing.streams.items()
-    }
-    return replace(listing, streams=streams)
 
 
 def default_cache() -> Path:
@@ -307,35 +217,3 @@ class _Sources(Mapping[str, "Source"]):
 
     def __len__(self) -> int:
         return len(self._clip_ids)
-
-
-def _in_turn(clips: Sequence[Clip], limit: int) -> tuple[Clip, ...]:
-    places: dict[str, list[int]] = {}
-    for place, clip in enumerate(clips):
-        places.setdefault(clip.label, []).append(place)
-    turns = (place for turn in zip_longest(*places.values()) for place in turn if place is not None)
-    return tuple(clips[place] for place in sorted(place for place, _ in zip(turns, range(limit), strict=False)))
-
-
-def _coverage(listing: ClipList, quarantined: Mapping[str, Any]) -> dict[str, tuple[Coverage, ...]]:
-    return {
-        stream: tuple(group.coverage(sum(clip.clip_id in quarantined for clip in group.clips)) for group in groups)
-        for stream, groups in listing.streams.items()
-    }
-
-
-def _usable(listing: ClipList, quarantined: Mapping[str, Any]) -> dict[str, list[list[Clip]]]:
-    """The clips per stream and task that can be read; DataError when nothing is left to train or to test a task on."""
-    streams = {
-        stream: [[clip for clip in group.clips if clip.clip_id not in quarantined] for group in groups]
-        for stream, groups in listing.streams.items()
-    }
-    for stream in (TRAIN, RETRIEVAL):
-        for task, clips, group in zip(listing.tasks, streams[stream], listing.streams[stream], strict=True):
-            if not clips:
-                raise DataError(
-                    f"the {stream} stream of task {task.id!r} has no usable clip: {len(group.clips) + group.missing} "
-                    f"are listed, {group.missing} were not found, {len(group.clips)} can't be read; a run needs every "
-                    "task, so add the missing clips"
-                )
-    return streams

@@ -10,7 +10,7 @@ from avbench.benchmarks import continual_synth
 from avbench.benchmarks.continual_synth import ContinualSynth, SyntheticData
 from avbench.benchmarks.streams import ORDERS, STREAMS, AudioVideoBenchmark, rows_of
 from avbench.config import ClipShape, RunConfig, resolve_benchmark, validate
-from avbench.data import transforms
+from avbench.data import sampling
 from avbench.errors import UsageError
 
 SHAPE = ClipShape(frames=2, image_size=32, audio_frames=50, mel_bins=128, patch=2)
@@ -145,7 +145,7 @@ def test_every_profile_fits_together(bench: str, profile: str, monkeypatch: pyte
     monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path))
     config = resolve_benchmark(bench, profile)
     made = registry.find("benchmarks", bench).load()(config)
-    transforms.check(made.data.preprocessing, made.data.sampling, config.clip)
+    sampling.check(made.data.preprocessing, made.data.sampling, config.clip)
     card = registry.find("benchmarks", bench).card()
     assert card["synthetic"] == made.synthetic and card["summary"] and card["paper"]
     if profile == "paper":
