@@ -147,7 +147,7 @@ class ContinualVS(BenchmarkPlugin):
         root: Path | None = self.data.root
         if root is None:
             raise DataError(
-                f"continual-vs needs VGGSound, and no folder was named: data.root and {ENVIRONMENT} are empty. {_REMEDY}"
+                f"continual-vs needs VGGSound, but neither data.root nor {ENVIRONMENT} names a folder. {_REMEDY}"
             )
         if not root.is_dir():
             raise DataError(f"continual-vs needs VGGSound: looked in {root}, which is no folder. {_REMEDY}")
