@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ class _Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:  # typer would leave without a word
-            raise cancelled(ctx.obj) from None
+            raise cancelled(ctx.ensure_object(Invocation)) from None
 
 
 app = typer.Typer(
@@ -48,7 +49,7 @@ def _options(
     ] = False,
 ) -> None:
     """A plug-in benchmark suite for continual audio-video pre-training."""
-    ctx.obj.debug = debug
+    ctx.ensure_object(Invocation).debug = debug
 
 
 app.command("run")(run.run)
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to fail
+    # Avalanche imports a package of QP solvers that warns when it finds none; nothing here solves such programs.
+    warnings.filterwarnings("ignore", message="no QP solver found")
     invocation = Invocation()
     try:
         typer.main.get_command(app).main(

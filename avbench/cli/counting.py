@@ -20,7 +20,7 @@ def counting(out: Console, what: str) -> Iterator[Callable[[int, int], None]]:
     if not out.is_terminal:
         yield plain_counter(out, what)
         return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(what, markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -28,14 +28,15 @@ def counting(out: Console, what: str) -> Iterator[Callable[[int, int], None]]:
 
 def plain_counter(out: Console, what: str, clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], None]:
     """Print `what: done of total` every ten seconds and at the end, but nothing when all was done from the start."""
-    shown_at, first = clock(), True
+    shown_at: float | None = None
 
     def count(done: int, total: int) -> None:
-        nonlocal shown_at, first
-        settled = done == total
-        if (settled and not first) or clock() - shown_at >= PLAIN_SECONDS:
+        nonlocal shown_at
+        now = clock()
+        if shown_at is None:
+            shown_at = now
+        elif done == total or now - shown_at >= PLAIN_SECONDS:
             console.line(out, f"{what}: {done:,} of {total:,}")
-            shown_at = clock()
-        first = False
+            shown_at = now
 
     return count

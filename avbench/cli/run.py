@@ -21,6 +21,7 @@ from avbench.cli.options import (
     Threads,
     Workers,
 )
+from avbench.results.directory import RunDirectory
 
 
 def run(
@@ -64,6 +65,8 @@ def run(
         "workers": workers,
         "threads": threads,
     }
+    if out is not None and not dry_run:
+        RunDirectory.check_free(out)  # at once, not after a minute of loading and measuring
     screen = console.output()
     with console.waiting(screen, "loading"):
         resolved = Choices(bench, strategy, profile, config, data_root, sets or (), values).for_run()

@@ -48,7 +48,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: it holds another run or other files, or can't be written; nothing in it was changed.
         """
-        _refuse_occupied(path)
+        cls.check_free(path)
         try:
             for folder in FOLDERS:
                 (path / folder).mkdir(parents=True, exist_ok=True)
@@ -60,6 +60,20 @@ class RunDirectory:
             raise _holds_a_run(path)
         write_atomically(path / CONFIG, dump(config))
         return directory
+
+    @classmethod
+    def check_free(cls, path: Path) -> None:
+        """Make sure that `create` would not meet another run or other files in `path`.
+
+        Raises:
+            RunDirectoryError: it would; the message says what is there.
+        """
+        if (path / CONFIG).exists():
+            raise _holds_a_run(path)
+        if path.exists() and not path.is_dir():
+            raise RunDirectoryError(f"{path} is a file, not a folder; choose another --out")
+        if path.is_dir() and any(item.name not in (*FOLDERS, ".lock") or _occupied(item) for item in path.iterdir()):
+            raise RunDirectoryError(f"{path} holds other files and is not the folder of a run; choose another --out")
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -155,15 +169,6 @@ class RunDirectory:
         except (OSError, UnicodeDecodeError) as error:
             raise RunDirectoryError(f"can't read {self.results}: {error}") from error
         return parse_results(text, self.results)
-
-
-def _refuse_occupied(path: Path) -> None:
-    if (path / CONFIG).exists():
-        raise _holds_a_run(path)
-    if path.exists() and not path.is_dir():
-        raise RunDirectoryError(f"{path} is a file, not a folder; choose another --out")
-    if path.is_dir() and any(item.name not in (*FOLDERS, ".lock") or _occupied(item) for item in path.iterdir()):
-        raise RunDirectoryError(f"{path} holds other files and is not the folder of a run; choose another --out")
 
 
 def _occupied(item: Path) -> bool:

@@ -46,19 +46,16 @@ def call(*command, **environment):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_quick_answers_load_nothing_heavy(arguments, status, said):
-    done = call("-c", WATCHED, *arguments)
-    facts = json.loads(done.stdout.splitlines()[-1])
-    assert facts["status"] == status and said in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert facts["heavy"] == []
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["list", "strategies"]], ids=" ".join)
-def test_quick_answers_take_less_than_a_second(arguments):
-    # Processor time, the best of three: other work on the machine is not what is measured.
-    seconds = [json.loads(call("-c", WATCHED, *arguments).stdout.splitlines()[-1])["seconds"] for _ in range(3)]
-    assert min(seconds) < 1.0
+def test_quick_answers_load_nothing_heavy_and_take_less_than_a_second(arguments, status, said):
+    for _ in range(3):  # processor time, up to three tries: other work on the machine is not what is measured
+        done = call("-c", WATCHED, *arguments)
+        facts = json.loads(done.stdout.splitlines()[-1])
+        assert facts["status"] == status and said in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert facts["heavy"] == []
+        if facts["seconds"] < 1.0:
+            return
+    pytest.fail(f"took {facts['seconds']:.1f} s")
 
 
 def test_module_and_command_are_the_same():
