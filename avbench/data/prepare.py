@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -147,18 +148,29 @@ def _build_in_pool(
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     # Spawned, not forked: a fork copies the locks of torch's and FFmpeg's threads in whatever state they are.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
-    try:
+    with _main_hidden():
+        pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
         try:
-            pool.submit(_do_nothing).result()
-        except BrokenProcessPool as error:
-            raise AvbenchError(
-                "the processes that prepare clips can't start; use one job, or, when calling from a script, call "
-                "under `if __name__ == '__main__':`"
-            ) from error
-        yield pool
+            try:
+                pool.submit(_do_nothing).result()
+            except BrokenProcessPool as error:
+                raise AvbenchError("the processes that prepare clips can't start; try data.jobs=1") from error
+            yield pool
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    # A spawned process runs the script of its parent again, which would start a run within the run unless the user
+    # thought of `if __name__ == "__main__"`. Sources come from importable modules, so the script is not needed there.
+    main = sys.modules["__main__"]
+    hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        yield
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        main.__dict__.update(hidden)
 
 
 def _start_worker() -> None:
