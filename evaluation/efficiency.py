@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-BUCKETS = ("data", "forward", "backward", "strategy", "evaluation")
-
 
 class Stopwatch:
     """Seconds spent in named buckets that exclude one another.
@@ -31,7 +29,7 @@ class Stopwatch:
         self._cuda = device if synchronise and device is not None and device.type == "cuda" else None
         self._open: list[str] = []
         self._since = 0.0
-        self.seconds: dict[str, float] = dict.fromkeys(BUCKETS, 0.0)
+        self.seconds: dict[str, float] = {}
 
     @contextmanager
     def measure(self, bucket: str) -> Iterator[None]:
@@ -54,7 +52,7 @@ class Stopwatch:
 
     def load_state_dict(self, state: Mapping[str, float]) -> None:
         """Go on from a checkpoint."""
-        self.seconds = dict.fromkeys(BUCKETS, 0.0) | {name: float(value) for name, value in state.items()}
+        self.seconds = {name: float(value) for name, value in state.items()}
 
     def _charge(self) -> None:
         if self._cuda is not None:

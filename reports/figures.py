@@ -81,7 +81,7 @@ def task_curve(
         axes.plot(x[: split + 1], values[: split + 1], color=COLOURS[direction], linewidth=1.1, alpha=0.55)
         axes.plot(x[split:], values[split:], color=COLOURS[direction])
         if split < len(values):
-            axes.plot(x[split], values[split], "o", color=COLOURS[direction], markersize=4.5)
+            axes.plot(x[split], values[split], "o", color=COLOURS[direction], markersize=4.5, clip_on=False)
     _chance(axes, chance)
     axes.set_title(label(title, 26))
     axes.set_ylim(0, largest * 1.08 or 1)
@@ -106,8 +106,9 @@ def learned_and_kept(learned: Row, kept: Row, titles: Sequence[str], colour: str
     figure, axes = _figure(4.9, 0.45 + 0.27 * len(titles), left=1.3, top=0.05)
     rows = np.arange(len(titles))
     axes.hlines(rows, learned, kept, color=colour, linewidth=3, alpha=0.35)
-    axes.plot(learned, rows, "o", markerfacecolor=PAPER, markeredgecolor=colour, markersize=6.5, markeredgewidth=1.5)
-    axes.plot(kept, rows, "o", color=colour, markersize=6.5)
+    dot: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6.5, "clip_on": False, "zorder": 3}
+    axes.plot(learned, rows, markerfacecolor=PAPER, markeredgecolor=colour, markeredgewidth=1.5, **dot)
+    axes.plot(kept, rows, color=colour, **dot)
     axes.axvline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
     axes.set_yticks(rows, [label(title) for title in titles], color=INK)
     axes.set_ylim(len(titles) - 0.4, -0.6)
@@ -120,7 +121,7 @@ def learned_and_kept(learned: Row, kept: Row, titles: Sequence[str], colour: str
 
 def loss_curve(steps: Row, values: Row, borders: Sequence[float], title: str) -> Figure:
     """One loss term over steps, as logged (thin) and smoothed; vertical lines where an experience begins."""
-    figure, axes = _figure(3.3, 1.8, left=0.4)
+    figure, axes = _figure(3.3, 1.8, left=0.46)
     for border in borders:
         axes.axvline(border, color=LINE, linewidth=0.8)
     axes.plot(steps, values, color=MUTED, linewidth=0.7, alpha=0.55)

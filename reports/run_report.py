@@ -128,9 +128,8 @@ def _steps_planned(events: Sequence[dict[str, Any]]) -> int | None:
 
 
 def _seconds(results: Results) -> list[tuple[str, float, float]]:
-    """(bucket, seconds, share in percent), largest first."""
-    whole = {"training", "total"}  # contain the others
-    seconds = {name: value for name, value in results.efficiency.seconds.items() if value > 0 and name not in whole}
+    """(bucket, seconds, share in percent), largest first; the buckets of a stopwatch exclude one another."""
+    seconds = {name: value for name, value in results.efficiency.seconds.items() if value > 0}
     total = sum(seconds.values())
     return [(name, value, 100 * value / total) for name, value in sorted(seconds.items(), key=lambda item: -item[1])]
 

@@ -5,6 +5,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -254,3 +256,8 @@ def test_chance_follows_the_gallery(complete: RunDirectory) -> None:
     settings["evaluation"]["gallery"] = "task"
     task = cards(results, RunConfig.model_validate(settings))[0].rows
     assert task[2].chance == pytest.approx((7 * 1000 / 24 + 100) / 8)
+
+
+def test_a_report_needs_neither_torch_nor_avalanche() -> None:
+    code = "import avbench.reports.run_report, sys; sys.exit(bool({'torch', 'avalanche'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
