@@ -103,7 +103,7 @@ def stream_average(points: Mapping[str, Sequence[tuple[int, float]]], tasks: int
 
 def learned_and_kept(learned: Row, kept: Row, titles: Sequence[str], colour: str, chance: float) -> Figure:
     """Each task's score just after it was trained (open) and at the end (filled)."""
-    figure, axes = _figure(4.9, 0.45 + 0.27 * len(titles), left=1.3, top=0.05)
+    figure, axes = _figure(4.9, 0.45 + 0.27 * len(titles), left=1.4, top=0.05)
     rows = np.arange(len(titles))
     axes.hlines(rows, learned, kept, color=colour, linewidth=3, alpha=0.35)
     dot: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6.5, "clip_on": False, "zorder": 3}
@@ -115,7 +115,7 @@ def learned_and_kept(learned: Row, kept: Row, titles: Sequence[str], colour: str
     axes.set_xlim(left=0)
     axes.grid(axis="y", visible=False)
     axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)
     return figure
 
 
