@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from avbench.batch import Batch
+from avbench.benchmarks.streams import Clip, build_scenario
 from avbench.config import RunConfig, resolve
 from avbench.data.store import collate
 from avbench.model.mae import AudioVideoMAE
@@ -75,16 +76,6 @@ def plain_loop(config: RunConfig, net: AudioVideoMAE, clips: NoiseClips, epochs:
                     stored[slot] = clip
 
 
-class Experience:
-    """The least an experience must be: rows of a store, under the name Avalanche uses."""
-
-    def __init__(self, rows: int) -> None:
-        from avalanche.benchmarks.utils import AvalancheDataset
-        from avalanche.benchmarks.utils.data_attribute import DataAttribute
-
-        self.dataset = AvalancheDataset([list(range(rows))], data_attributes=[DataAttribute(list(range(rows)), "row")])
-
-
 def seconds(work: Any) -> float:
     start = time.perf_counter()
     work()
@@ -105,11 +96,13 @@ def main() -> None:
     clips = NoiseClips(config, arguments.clips)
     weights = copy.deepcopy(Session(config).net.state_dict())
     memory = config.options.get("memory", 0)
+    listed = [[Clip(clip_id, "") for clip_id in clips.clip_ids]]
+    experience = build_scenario(clips, {"train": listed}).train_stream[0]  # type: ignore[arg-type]
     plain, ours = [], []
     for _ in range(arguments.rounds + 1):
         session = Session(config)
         session.net.load_state_dict(weights)
-        template, experience = session.attach(clips), Experience(len(clips))
+        template = session.attach(clips)
         ours.append(seconds(lambda: template.train([experience], eval_streams=[])))  # noqa: B023 (called at once)
         net = AudioVideoMAE(config.clip, config.model)
         net.load_state_dict(weights)
