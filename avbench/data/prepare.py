@@ -108,6 +108,8 @@ def _build_here(cache: ClipCache, sources: Mapping[str, Source], missing: list[s
 
 
 def _build(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
+    if cache.contains(clip_id):  # made by another process since this one looked
+        return clip_id, None
     try:
         clip = source()
     except MediaError as error:

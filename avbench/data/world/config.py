@@ -35,9 +35,9 @@ class WorldConfig(Section):
 
     sources: Literal[1, 2] = 1  # objects that sound; the clip has the class of the first
     distractors: Annotated[int, Field(ge=0, le=6)] = 1  # silent objects
-    distractor_activity: Fraction = 0.25  # chance that a silent object moves and lights up to events of its own
+    distractor_activity: Fraction = 0.0  # chance that a silent object moves and lights up to events of its own
     recurring_looks: Fraction = 0.5  # share of classes whose body recurs in the other tasks with another sound
-    sparsity: Fraction = 0.25  # 0: large objects, sounding all the time; 1: small objects, sounding a quarter of it
+    sparsity: Fraction = 0.1  # 0: large objects, sounding all the time; 1: small objects, sounding a quarter of it
     salience: Fraction = 1.0  # 1: a source is lit by its own sound; 0: never brighter than what is silent
     clutter: Fraction = 0.3  # contrast of the background
     video_noise: Annotated[float, Field(ge=0.0, le=0.5)] = 0.02  # standard deviation, of full scale

@@ -21,7 +21,7 @@ from avbench.seeding import derive_seed
 Floats = NDArray[np.float64]
 Kind = Literal["source", "active", "moving", "still"]
 
-REFERENCE_RADIUS = (0.25, 0.085)  # of a body of size 1, at sparsity 0 and 1
+REFERENCE_RADIUS = (0.3, 0.085)  # of a body of size 1, at sparsity 0 and 1
 EVENT_FADE = 0.2  # seconds in which the visible activity of an event dies away
 GATE_EDGE = 0.015  # seconds in which a sound is faded in and out at the ends of its gate
 
@@ -255,8 +255,8 @@ def _draw_ambience(
     snr = None if config.snr_db is None else _between(config.snr_db, ratio)
     colour, light = generator.uniform(-1, 1, (4, 4, 3)), generator.uniform(-1, 1, (12, 12, 1))
     coarse = np.einsum("yr,rcp,xc->yxp", _FOUR_TO_TWELVE, colour, _FOUR_TO_TWELVE)
-    tint = generator.uniform(0.2, 0.5)
-    return np.clip(tint + config.clutter * (0.4 * coarse + 0.4 * light), 0.02, 0.9).astype(np.float32), snr, noise_tilt
+    shade = generator.uniform(0.08, 0.22)
+    return np.clip(shade + config.clutter * (0.12 * coarse + 0.3 * light), 0.02, 0.9).astype(np.float32), snr, noise_tilt
 
 
 def _between(ends: tuple[float, float], share: float, geometric: bool = False) -> float:
