@@ -33,13 +33,13 @@ class Pose:
 def pose(actor: Actor, times: Floats, salience: float) -> Pose:
     """The pose of an actor at `times` (seconds).
 
-    With `salience` 0 everything is evenly lit; with 1 an object that performs is lit by its activity and all others
-    stay dim.
+    With `salience` 0 everything is evenly lit; with 1 an object that performs is lit while active, most at its events,
+    and all others stay dim.
     """
     activity = actor.activity(times)
     reach_x, reach_y, phase_x, phase_y = actor.drift
     turn = 2 * np.pi * times / actor.drift_period
-    lit = QUIET_LIGHT + (LOUD_LIGHT - QUIET_LIGHT) * activity
+    lit = QUIET_LIGHT + (LOUD_LIGHT - QUIET_LIGHT) * 0.5 * (actor.gate(times) + activity)
     result = Pose(
         x=actor.x + reach_x * np.sin(turn + phase_x),
         y=actor.y + reach_y * np.sin(turn + phase_y),

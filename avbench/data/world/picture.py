@@ -18,8 +18,8 @@ from avbench.data.world.shapes import SHAPES
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-TOOL_RADIUS = 0.5  # of the body's
-_EDGE = 0.14  # width of the dark outline, in radii of the body
+TOOL_RADIUS = 0.58  # of the body's
+_EDGE = 0.1  # width of the dark outline, in radii of the body
 
 
 def draw_frames(

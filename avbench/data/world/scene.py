@@ -21,7 +21,7 @@ from avbench.seeding import derive_seed
 Floats = NDArray[np.float64]
 Kind = Literal["source", "active", "moving", "still"]
 
-REFERENCE_RADIUS = (0.3, 0.085)  # of a body of size 1, at sparsity 0 and 1
+REFERENCE_RADIUS = (0.32, 0.085)  # of a body of size 1, at sparsity 0 and 1
 EVENT_FADE = 0.2  # seconds in which the visible activity of an event dies away
 GATE_EDGE = 0.015  # seconds in which a sound is faded in and out at the ends of its gate
 
