@@ -114,9 +114,13 @@ def make_base_weights(
 def _train_matching_alone(
     session: Session, strategy: BasePretraining, rows: list[int], stopping: Callable[[], bool]
 ) -> None:
-    """Further epochs of the matching module on the finished, frozen backbone (STELLA, Appendix C)."""
+    """Further epochs of the matching module on the finished, frozen backbone.
+
+    The released commands do so before continual pre-training starts.
+    """
     config, device = session.config, session.device
-    optimizer = torch.optim.Adam(strategy.matching.parameters(), lr=1e-3, betas=config.training.betas)
+    rate, betas = config.pretraining.matching_learning_rate, config.training.betas
+    optimizer = torch.optim.Adam(strategy.matching.parameters(), lr=rate, betas=betas)
     for _ in range(config.pretraining.matching_extra_epochs):
         batches = epoch_batches(rows, config.training.batch_size, session.generators["data"])
         for wire in make_loader(session.template.store, batches, config.workers, pin=device.type == "cuda"):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from avbench.errors import UsageError
 
@@ -29,7 +29,7 @@ class Section(BaseModel):
 
 
 class ClipShape(Section):
-    """The shape of one clip as the model sees it; benchmark and model share it. Defaults: the paper (spec 1, 6)."""
+    """The shape of one clip as the model sees it; benchmark and model share it. Defaults: the paper's."""
 
     frames: Positive = 4
     image_size: Positive = 224  # pixels, square
@@ -69,7 +69,7 @@ class ClipShape(Section):
 
 
 class ModelConfig(Section):
-    """Widths and depths of the audio-video MAE; the defaults are the paper's ViT-B (stella.md section 1)."""
+    """Widths and depths of the audio-video MAE; the defaults are those of STELLA's released code."""
 
     width: Positive = 768
     heads: Positive = 12
@@ -112,6 +112,13 @@ class TrainingConfig(Section):
     keep_checkpoints: Positive = 2
 
 
+    @field_validator("base_weights")
+    @classmethod
+    def _from_anywhere(cls, name: str | None) -> str | None:
+        # A run is resumed from another working directory too.
+        return name if name is None or name.startswith("shipped:") else str(Path(name).expanduser().absolute())
+
+
 class PretrainingConfig(Section):
     """How base weights are made before the stream starts: plain pre-training of backbone and matching module."""
 
@@ -120,6 +127,7 @@ class PretrainingConfig(Section):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3  # highest; cosine to zero after the warm-up
     warmup_steps: Annotated[int, Field(ge=0)] = 20
     matching_extra_epochs: Annotated[int, Field(ge=0)] = 0  # of the matching module alone, on the frozen backbone
+    matching_learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # in those epochs
 
 
 class EvaluationConfig(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from avalanche.training.plugins import EvaluationPlugin
@@ -21,11 +21,13 @@ from avbench.results.comparability import comparability_key
 from avbench.results.directory import RunDirectory
 from avbench.results.provenance import collect_provenance
 from avbench.results.schema import (
+    Direction,
     DirectionResult,
     Efficiency,
     MedianRank,
     MetricSummary,
     PeakMemory,
+    Provenance,
     Recall,
     Results,
     TaskCoverage,
@@ -50,17 +52,23 @@ class ContinualRun:
 
     Args:
         directory: claimed by this process.
+        session: built from the directory's configuration.
         benchmark: the built benchmark.
         announce: takes every event.
         stopping: says whether the run was asked to stop.
     """
 
     def __init__(
-        self, directory: RunDirectory, benchmark: AudioVideoBenchmark, announce: Announce, stopping: Callable[[], bool]
+        self,
+        directory: RunDirectory,
+        session: Session,
+        benchmark: AudioVideoBenchmark,
+        announce: Announce,
+        stopping: Callable[[], bool],
     ) -> None:
         self.directory, self.config, self.benchmark = directory, directory.config, benchmark
         self.announce, self.stopping = announce, stopping
-        self.session = Session(self.config)
+        self.session = session
         protocol = self.config.evaluation
         self.metric = RetrievalRecall(len(benchmark.tasks), protocol.recall_at, protocol.gallery)
         self.template = self.session.attach(benchmark.store, quiet_evaluator(self.metric), self._after_step)
@@ -77,13 +85,18 @@ class ContinualRun:
         Raises:
             Interrupted: the run was asked to stop; a checkpoint is written.
         """
-        newest = checkpoints.latest(self.directory.checkpoints)
-        if newest is not None:
-            self.session.restore(checkpoints.load(newest), newest)
-        self.results = self._continued_results() if newest is not None else self._new_results()
+        saved = checkpoints.load_latest(self.directory.checkpoints)
+        if saved is not None:
+            self.session.restore(saved[1], saved[0])
+        self.results = self._continued_results() if saved is not None else self._new_results()
         self._logged = (self.template.progress.step, self.template.progress.clips)
         self._announce_start(resumed)
-        if newest is None:
+        if saved is not None:
+            self.directory.write_results(self.results)
+            if saved[0] != checkpoints.latest(self.directory.checkpoints):
+                text = f"the newest checkpoint is damaged; went back to {saved[0].name}, which gives the same result"
+                self.announce("warning", code="damaged-checkpoint", message=text)
+        else:
             self._evaluate(-1)
         for index in range(self.results.finished_experiences, len(self.steps)):
             if index >= self.template.progress.experience:
@@ -112,14 +125,16 @@ class ContinualRun:
             self._log_step()
         if self.stopping():
             self._save()
-            self.results = self._with_efficiency(self.results.model_copy(update={"status": "interrupted"}))
-            self.directory.write_results(self.results)
-            self.announce("interrupted", step=progress.step)
-            raise Interrupted(
-                f"stopped at step {progress.step} and saved; continue with `avbench resume {self.directory.path}`"
-            )
+            self._stop()
         if time.monotonic() - self._saved_at >= 60 * self.config.training.checkpoint_minutes:
             self._save()
+
+    def _stop(self) -> None:
+        step = self.template.progress.step
+        self.results = self._with_efficiency(self.results.model_copy(update={"status": "interrupted"}))
+        self.directory.write_results(self.results)
+        self.announce("interrupted", step=step)
+        raise Interrupted(f"stopped at step {step} and saved; continue with `avbench resume {self.directory.path}`")
 
     def _log_step(self) -> None:
         progress, now = self.template.progress, time.monotonic()
@@ -155,6 +170,8 @@ class ContinualRun:
 
     def _evaluate(self, index: int) -> None:
         """Retrieval after experience `index`, or before any training (-1)."""
+        if self.stopping() and index >= 0:  # its checkpoint is written, and evaluating a large gallery takes a while
+            self._stop()
         start = time.monotonic()
         self.template.eval(self.benchmark.scenario.retrieval_stream)
         result = self.metric.last
@@ -195,7 +212,7 @@ class ContinualRun:
     # --- results ------------------------------------------------------------------------------------------------------
 
     def _new_results(self) -> Results:
-        benchmark, config, device = self.benchmark, self.config, str(self.session.device)
+        benchmark, config = self.benchmark, self.config
         base = config.training.base_weights
         base_hash = None if base is None else weights.digest(weights.locate(base))
         retrieval = benchmark.scenario.retrieval_stream
@@ -222,7 +239,7 @@ class ContinualRun:
             coverage=_coverage(benchmark),
             quarantined=dict(benchmark.quarantined),
             warnings=self._warnings(),
-            provenance=collect_provenance(config, device, config.threads, benchmark.clip_list_hash, benchmark.version),
+            provenance=self._provenance(),
             comparability_key=comparability_key(config, benchmark.version, benchmark.clip_list_hash, base_hash),
         )
 
@@ -259,7 +276,25 @@ class ContinualRun:
             )
             for way, found in results.directions.items()
         }
-        return results.model_copy(update={"directions": directions, "status": "running"})
+        changes = {"directions": directions, "summary": _summary(directions, len(results.tasks)), "status": "running"}
+        return self._with_new_circumstances(results).model_copy(update=changes)
+
+    def _with_new_circumstances(self, results: Results) -> Results:
+        """A warning where a resumed run goes on with other software or hardware, which may change the last digits."""
+        old, new = results.provenance, self._provenance()
+        places = ("versions", "git_commit", "processor", "device", "accelerator")
+        changed = [place for place in places if getattr(old, place) != getattr(new, place)]
+        known = {warning.code for warning in results.warnings}
+        if not changed or "resumed-elsewhere" in known:
+            return results
+        text = f"resumed under other circumstances: {', '.join(changed)} differ from those it began with"
+        warning = Warning(code="resumed-elsewhere", message=text)
+        return results.model_copy(update={"warnings": [*results.warnings, warning]})
+
+    def _provenance(self) -> Provenance:
+        config, benchmark = self.config, self.benchmark
+        device = str(self.session.device)
+        return collect_provenance(config, device, config.threads, benchmark.clip_list_hash, benchmark.version)
 
     def _with_efficiency(self, results: Results) -> Results:
         template, memory = self.template, self.session.strategy.memory
@@ -319,7 +354,7 @@ def _with_evaluation(results: Results, evaluation: RetrievalResult, index: int) 
     def add(kind: type[Any], known: Any, values: list[float]) -> Any:
         return kind(before=values) if index < 0 else kind(before=known.before, after=[*known.after, values])
 
-    directions, summary = {}, {}
+    directions: dict[Direction, DirectionResult] = {}
     for way in DIRECTIONS:
         old = results.directions.get(way, DirectionResult())
         recall = {
@@ -328,9 +363,15 @@ def _with_evaluation(results: Results, evaluation: RetrievalResult, index: int) 
         }
         rank = add(MedianRank, old.median_rank, evaluation.median_rank(way))
         directions[way] = DirectionResult(recall=recall, median_rank=rank)
-        rows = summarise({name: values.after for name, values in recall.items() if values.after}, evaluation.tasks)
+    return results.model_copy(update={"directions": directions, "summary": _summary(directions, evaluation.tasks)})
+
+
+def _summary(directions: Mapping[Direction, DirectionResult], tasks: int) -> dict[Direction, dict[str, MetricSummary]]:
+    summary = {}
+    for way, found in directions.items():
+        rows = summarise({name: values.after for name, values in found.recall.items() if values.after}, tasks)
         summary[way] = {name: MetricSummary.model_validate(row) for name, row in rows.items()}
-    return results.model_copy(update={"directions": directions, "summary": summary})
+    return summary
 
 
 def _coverage(benchmark: AudioVideoBenchmark) -> dict[str, list[TaskCoverage]]:

@@ -22,16 +22,19 @@ from typing import TYPE_CHECKING, Any
 from avbench import config as configuration
 from avbench import registry
 from avbench.config import RunConfig
-from avbench.errors import RunDirectoryError
+from avbench.errors import Interrupted, RunDirectoryError
+from avbench.results.comparability import config_hash
 from avbench.results.directory import RunDirectory
 from avbench.results.journal import now
 from avbench.results.schema import Results
 
 if TYPE_CHECKING:
     from avbench.planning import Plan
+    from avbench.training.session import Session
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -91,26 +94,37 @@ def run_config(config: RunConfig, out: Path | None = None, listeners: Sequence[L
         DataError: there is no data, or too much of it can't be read.
         Interrupted: SIGTERM or Ctrl-C came; everything is saved.
     """
-    from avbench.training.session import with_measured_threads
+    from avbench.training.session import Session, with_measured_threads
 
     plugin = _plugin(config)
     plugin.inspect()  # no data: say so before anything is created
     config = with_measured_threads(config)
+    session = Session(config)  # likewise for options and weights that don't fit
     directory = RunDirectory.create(out or _free_directory(config), config)
-    return _execute(directory, plugin, listeners, resumed=False)
+    return _execute(directory, plugin, session, listeners, resumed=False)
 
 
 def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
     """Continue an interrupted or killed run from its newest checkpoint; a complete run is left as it is.
 
     Raises:
-        RunDirectoryError: the folder holds no run.
+        RunDirectoryError: the folder holds no run, or its configuration was changed.
         CheckpointError: the checkpoint is damaged or of another configuration.
     """
+    from avbench.training.session import Session, with_measured_threads
+
     opened = RunDirectory.open(Path(directory))
-    if opened.results.is_file() and opened.read_results().status == "complete":
-        return Run(opened.path)
-    return _execute(opened, _plugin(opened.config), listeners, resumed=True)
+    if opened.results.is_file():
+        results = opened.read_results()
+        if results.status == "complete":
+            return Run(opened.path)
+        if results.provenance.config_hash != config_hash(opened.config):
+            raise RunDirectoryError(
+                f"{opened.path / 'config.yaml'} was changed after the run had begun; put it back, or start a new run "
+                "with `avbench run --config`"
+            )
+    session = Session(with_measured_threads(opened.config))
+    return _execute(opened, _plugin(opened.config), session, listeners, resumed=True)
 
 
 def plan(config: RunConfig) -> Plan:
@@ -134,25 +148,39 @@ def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -
 
     announce = _Announcer(None, listeners)
     with deterministic(), stop_signals() as stopping:
-        return make_base_weights(config, _plugin(config).build_base(announce.preparing), out, announce, stopping)
+        progress = _stoppable(announce.preparing, stopping, "the same command")
+        return make_base_weights(config, _plugin(config).build_base(progress), out, announce, stopping)
 
 
 def _plugin(config: RunConfig) -> Any:
     return registry.find("benchmarks", config.bench).load()(config)
 
 
-def _execute(directory: RunDirectory, plugin: Any, listeners: Sequence[Listener], resumed: bool) -> Run:
+def _execute(
+    directory: RunDirectory, plugin: Any, session: Session, listeners: Sequence[Listener], resumed: bool
+) -> Run:
     from avbench.continual_run import ContinualRun
 
     directory.claim()
     announce = _Announcer(directory, listeners)
     try:
         with deterministic(), stop_signals() as stopping:
-            benchmark = plugin.build(announce.preparing)
-            ContinualRun(directory, benchmark, announce, stopping).execute(resumed)
+            benchmark = plugin.build(_stoppable(announce.preparing, stopping, f"avbench resume {directory.path}"))
+            ContinualRun(directory, session, benchmark, announce, stopping).execute(resumed)
     finally:
         directory.release()
     return Run(directory.path)
+
+
+def _stoppable(progress: Progress, stopping: Callable[[], bool], again: str) -> Progress:
+    """`progress` that ends the preparation of clips when the run was asked to stop; prepared clips stay."""
+
+    def report(done: int, total: int) -> None:
+        progress(done, total)
+        if stopping() and done < total:
+            raise Interrupted(f"stopped with {done:,} of {total:,} clips prepared, which stay; continue with `{again}`")
+
+    return report
 
 
 class _Announcer:

@@ -3,8 +3,8 @@
 Lee et al., STELLA: Continual Audio-Video Pre-training with Spatio-Temporal Localized Alignment, ICML 2024. Two ideas
 choose the patches a step trains on. *Localized patch importance scoring*: the patches that the other modality attends
 to in a matching module. *Replay-guided correlation assessment*: patches that attend more to a past clip than to their
-own partner are left out, since training on them would overwrite what was learned about the past. Equation numbers are
-the paper's; where paper and released code differ, docs/stella.md says which we follow.
+own partner are left out, since training on them would overwrite what was learned about the past. Where paper and
+released code differ, docs/stella.md says which we follow.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MODALITIES = ("audio", "video")
 
 
 class StellaConfig(DERPlusPlusConfig):
-    """Options of STELLA; the defaults are STELLA, Table 5 and section 5.1, for Continual-VS."""
+    """Options of STELLA; alpha, beta and rho are STELLA, Table 5, for Continual-VS."""
 
     sampling_ratio: float = Option(0.5, gt=0, le=1)  # rho: share of the patches that is trained on
     temperature: float = Option(0.4, gt=0)  # beta: sharpness of the importance scores
-    chunk: int = Option(4, ge=1)  # spectrogram patches a time chunk is long (or high, along frequency)
+    chunk: int | None = Option(None, ge=1)  # patches a chunk is long; by default 4 along time, 1 along frequency
     audio_selection: Literal["time", "frequency", "none"] = "time"
 
 
@@ -54,11 +54,12 @@ class Stella(DERPlusPlus):
                 f"options.sampling_ratio = {config.sampling_ratio} leaves nothing to reconstruct: model.mask_ratio = "
                 f"{context.model.mask_ratio} shows {1 - context.model.mask_ratio:.0%} of all patches to the encoder"
             )
+        self.chunk = config.chunk or (4 if config.audio_selection == "time" else 1)
         if config.audio_selection != "none":
             try:
-                self.chunks = chunk_count(shape.audio_grid, config.chunk, config.audio_selection)
+                self.chunks = chunk_count(shape.audio_grid, self.chunk, config.audio_selection)
             except ValueError as error:
-                raise UsageError(f"options.chunk = {config.chunk}: {error}") from None
+                raise UsageError(f"options.chunk = {self.chunk}: {error}") from None
         weights = {k.removeprefix("matching."): v for k, v in context.base_weights.items() if k.startswith("matching.")}
         if weights:
             self.matching.load_state_dict(weights)
@@ -92,7 +93,7 @@ class Stella(DERPlusPlus):
             return Keep(audio=self._select_audio(audio, risky_audio), video=chosen)
 
     def _scores(self, step: Step) -> dict[str, Tensor]:
-        """Equations 4 to 7 for the stream's clips, without a graph and over all their patches."""
+        """Importance and correlation of the stream's clips, without a graph and over all their patches."""
         codes = self.net.encode_tokens(step.stream)
         tokens = self.net.fuse(*codes)
         qk = self.matching.queries_keys(*tokens)
@@ -118,7 +119,7 @@ class Stella(DERPlusPlus):
             return select_tokens(scores, excluded, self.audio_count, self._uniform(scores.shape))
         grid, axis = self.context.shape.audio_grid, self.config.audio_selection
         noise, coin = self._uniform((len(scores), self.chunks)), self._uniform((len(scores),), "coin") < 0.5
-        return select_chunks(scores, excluded, self.audio_count, self.config.chunk, grid, axis, noise, coin)
+        return select_chunks(scores, excluded, self.audio_count, self.chunk, grid, axis, noise, coin)
 
     def _uniform(self, shape: Any, name: str = "aux") -> Tensor:
         return torch.rand(shape, generator=self.generators[name]).to(self.context.device, non_blocking=True)
@@ -128,7 +129,7 @@ class Stella(DERPlusPlus):
         return super().penalty(step) | {"matching": self._matching_loss(step)}
 
     def _matching_loss(self, step: Step) -> Tensor:
-        """Equation 8: tell true pairs from pairs whose video was exchanged within the batch."""
+        """Tell true pairs from pairs whose video was exchanged within the batch."""
         notes, device = step.notes, self.context.device
         is_match, partner = matching_pairs(len(step.stream), self.generators["aux"])
         matched, others = is_match.nonzero().flatten(), (~is_match).nonzero().flatten()

@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from avbench.data.cache import ClipCache
 from avbench.data.clip import StoredClip
@@ -167,7 +168,8 @@ def _main_hidden() -> Iterator[None]:
     # A spawned process runs the script of its parent again, which would start a run within the run unless the user
     # thought of `if __name__ == "__main__"`. Sources come from importable modules, so the script is not needed there.
     main = sys.modules["__main__"]
-    hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    names = [name for name in ("__file__", "__spec__") if name in main.__dict__]
+    hidden: dict[str, Any] = {name: main.__dict__.pop(name) for name in names}
     main.__spec__ = None
     try:
         yield

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from timm.layers import Mlp
+from timm.layers.mlp import Mlp
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 

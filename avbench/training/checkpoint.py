@@ -48,8 +48,8 @@ def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: i
     partial = folder / f".partial-{os.getpid()}-{target.name}"
     if target.is_dir() and _is_whole(target):
         return target
+    _sweep(folder)  # what a killed process left may be what fills the disk
     try:
-        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         sizes = {}
         for name, tensors in checkpoint.tensors.items():
@@ -63,14 +63,15 @@ def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: i
         _sync(file)
         if target.exists():
             shutil.rmtree(target)  # damaged, or it would have stayed
+        _sync(partial)
         partial.rename(target)
         _sync(folder)
+        _rotate(folder, keep)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise CheckpointError(
             f"can't write the checkpoint {target}: {error}; the previous one is intact, make room and `avbench resume`"
         ) from None
-    _rotate(folder, keep)
     return target
 
 
@@ -85,9 +86,11 @@ def _sync(path: Path) -> None:
 def _rotate(folder: Path, keep: int) -> None:
     for old in _all(folder)[:-keep]:
         # Renamed first, so that a kill in the middle of the removal leaves nothing that looks whole.
-        doomed = old.with_name(f".partial-old-{old.name}")
-        old.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+        old.rename(old.with_name(f".partial-old-{os.getpid()}-{old.name}"))
+    _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
     for stale in folder.glob(".partial-*"):
         shutil.rmtree(stale, ignore_errors=True)
 
@@ -98,8 +101,25 @@ def _all(folder: Path) -> list[Path]:
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint, or None."""
+    """The newest checkpoint, or None."""
     return next(reversed(_all(folder)), None)
+
+
+def load_latest(folder: Path) -> tuple[Path, Checkpoint] | None:
+    """The newest checkpoint that can be read, or None where there is none at all.
+
+    Raises:
+        CheckpointError: there are checkpoints, but none can be read; says what is wrong with the newest.
+    """
+    problem: CheckpointError | None = None
+    for path in reversed(_all(folder)):
+        try:
+            return path, load(path)
+        except CheckpointError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
+    return None
 
 
 def load(path: Path) -> Checkpoint:

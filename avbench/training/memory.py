@@ -7,7 +7,7 @@ with probability M / n. Visits, not distinct clips, are counted, so a clip seen 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,7 +80,8 @@ class TensorStore:
         if not places:
             return
         slots, sources = torch.tensor(list(places)), torch.tensor(list(places.values()))
-        self.write(slots, {name: value.detach()[sources.to(value.device)] for name, value in values.items()})
+        local = _on_each_device(sources, values.values())
+        self.write(slots, {name: value.detach()[local[value.device]] for name, value in values.items()})
         for slot, source in places.items():
             if slot == len(self.clip_ids):
                 self.clip_ids.append(clip_ids[source])
@@ -104,13 +105,15 @@ class TensorStore:
 
     def read(self, slots: Tensor) -> dict[str, Tensor]:
         """The values of `slots`, each field where it lives."""
-        return {name: value[slots.to(value.device, non_blocking=True)] for name, value in self._values.items()}
+        local = _on_each_device(slots, self._values.values())
+        return {name: value[local[value.device]] for name, value in self._values.items()}
 
     def write(self, slots: Tensor, values: Mapping[str, Tensor]) -> None:
         """Overwrite fields of distinct `slots`."""
+        local = _on_each_device(slots, self._values.values())
         for name, value in values.items():
             target = self._values[name]
-            target.index_copy_(0, slots.to(target.device), value.detach().to(target.device, target.dtype))
+            target.index_copy_(0, local[target.device], value.detach().to(target.device, target.dtype))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The filled slots of every field (CPU)."""
@@ -123,3 +126,10 @@ class TensorStore:
         self.clip_ids, self.visits = list(clip_ids), visits
         for name, value in state.items():
             self._values[name][: len(self)].copy_(value)
+
+
+def _on_each_device(index: Tensor, values: Iterable[Tensor]) -> dict[torch.device, Tensor]:
+    # Moved once per device, from pinned memory: a copy from pageable memory would make the host wait for the GPU.
+    devices = {value.device for value in values}
+    pinned = index.pin_memory() if any(device.type == "cuda" for device in devices) else index
+    return {device: pinned.to(device, non_blocking=True) for device in devices}

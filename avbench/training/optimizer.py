@@ -1,4 +1,4 @@
-"""The one optimizer of a run: Adam over all tasks, never reset (STELLA, section 5.1 and Table 5)."""
+"""The one optimizer of a run: Adam over all tasks, never reset (STELLA, Table 6)."""
 
 from __future__ import annotations
 

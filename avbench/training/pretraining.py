@@ -47,7 +47,7 @@ class BasePretraining(AudioVideoStrategy):
         return {"matching": self.matching_loss(step.stream)}
 
     def matching_loss(self, batch: Batch) -> Tensor:
-        """STELLA, Equation 8, on tokens the backbone gives without a graph."""
+        """Tell true pairs from exchanged ones (STELLA, section 4), on tokens the backbone gives without a graph."""
         is_match, partner = matching_pairs(len(batch), self.generators["aux"])
         is_match, partner = is_match.to(self.context.device), partner.to(self.context.device)
         with torch.no_grad():

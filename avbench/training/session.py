@@ -63,12 +63,11 @@ class Session:
         self.config = config
         self.device = resolve_device(config.device)
         self.generators = Generators(config.seed)
-        self.base = self._read_base()
-        self.net = self._build_net()
+        base = self._read_base()
+        self.net = self._build_net(base)
         self.strategy = strategy or self._build_strategy()
-        context = Context(
-            self.net, config.clip, config.model, config.training, self.generators, self.device, self.base or {}
-        )
+        beside = {name: value for name, value in base.items() if not name.startswith("model.")}
+        context = Context(self.net, config.clip, config.model, config.training, self.generators, self.device, beside)
         self.strategy.setup(context)
         self.optimizer = build_optimizer(self.net, self.strategy.modules(), config.training)
         self._learning_rate = learning_rate
@@ -108,14 +107,14 @@ class Session:
 
     # --- construction -------------------------------------------------------------------------------------------------
 
-    def _read_base(self) -> dict[str, Tensor] | None:
+    def _read_base(self) -> dict[str, Tensor]:
         name = self.config.training.base_weights
-        return None if name is None else weights.read_tensors(weights.locate(name))
+        return {} if name is None else weights.read_tensors(weights.locate(name))
 
-    def _build_net(self) -> AudioVideoMAE:
+    def _build_net(self, base: Mapping[str, Tensor]) -> AudioVideoMAE:
         net = AudioVideoMAE(self.config.clip, self.config.model, self.generators["init"])
-        if self.base is not None:
-            weights.load_into(net, self.base, "model", str(self.config.training.base_weights))
+        if base:
+            weights.load_into(net, base, "model", str(self.config.training.base_weights))
         return net.to(self.device)
 
     def _build_strategy(self) -> AudioVideoStrategy:
@@ -178,7 +177,8 @@ def with_measured_threads(config: RunConfig, clips: int = 8) -> RunConfig:
         torch.set_num_threads(config.threads)
         return config
     if resolve_device(config.device).type != "cpu":
-        return config.model_copy(update={"threads": min(available_cores(), 8)})
+        torch.set_num_threads(min(available_cores(), 8))
+        return config.model_copy(update={"threads": torch.get_num_threads()})
     generator, cpu = torch.Generator().manual_seed(0), torch.device("cpu")
     net = AudioVideoMAE(config.clip, config.model)
     batch, noise = random_batch(config, clips, generator, cpu), Noise.draw(clips, config.clip, generator, device=cpu)

@@ -61,13 +61,13 @@ class Context:
     training: TrainingConfig
     generators: Generators
     device: torch.device
-    base_weights: Mapping[str, Tensor]  # `matching.*` among them, where base weights were loaded
+    base_weights: Mapping[str, Tensor]  # those that are not the model's, such as `matching.*`; empty without any
 
 
 class ReplayConfig(Section):
     """Options of every method with a rehearsal memory."""
 
-    memory: int = Option(2000, ge=1)  # clips; STELLA, Table 5 (Continual-VS)
+    memory: int = Option(2000, ge=1)  # clips; STELLA, section 5.1 (Continual-VS)
 
 
 class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ignore[call-arg]
@@ -165,7 +165,7 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
         """The loss of one step; fills `step` on the way.
 
         The mean over the joint batch of each clip's reconstruction and contrastive loss, plus the penalties:
-        STELLA, Equations 2, 3 and 9.
+        STELLA, section 3; the contrastive loss (Equation 9) is averaged over its two directions, as released.
         """
         step.replay = self.select(len(step.stream))
         if step.replay is not None:

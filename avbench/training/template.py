@@ -212,6 +212,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
     def eval(self, experiences: Any, **kwargs: Any) -> Any:
         """Embed the clips of `experiences` with the strategy's evaluation model; metrics see each batch."""
         trained, self.model = self.model, self.plugin.eval_model
+        self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]  # let go of the last batch and its graph
         try:
             with self.stopwatch.measure("evaluation"):
                 return super().eval(experiences, **kwargs)
@@ -225,7 +226,8 @@ class AudioVideoPretraining(BaseSGDTemplate):
     def forward(self) -> tuple[Tensor, Tensor]:
         """Retrieval embeddings of an evaluation batch."""
         with self.autocast():
-            return self.model.embed(self.mbatch)
+            embeddings: tuple[Tensor, Tensor] = self.model.embed(self.mbatch)
+        return embeddings
 
     def criterion(self) -> Tensor:
         """Evaluation has no loss."""

@@ -60,7 +60,7 @@ def digest(path: Path) -> str:
 
 
 def save_base(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
-    """Write the modules in half precision, which halves the file and costs nothing measurable in accuracy."""
+    """Write the modules in half precision, which halves the file."""
     tensors = {
         f"{name}.{key}": value.detach().to("cpu", torch.float16).contiguous()
         for name, module in modules.items()

@@ -164,7 +164,7 @@ def encode(
     """Writes an mp4 with H.264 video of `frames` (n, H, W, 3) and AAC audio of a mono `waveform` (samples,)."""
     import av
 
-    with av.open(file, "w", format="mp4") as container:
+    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:  # no time of making
         video = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "veryfast", "threads": "1"})
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"

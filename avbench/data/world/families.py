@@ -33,7 +33,7 @@ class Family:
     damping: float = 0.0
     hold: float = 0.0  # seconds at full level before the decay
     attack: float = 0.002  # seconds
-    glide: float = 0.0  # octaves above the pitch at the onset
+    glide: float = 0.0  # share of the pitch added at the onset; it dies away
     glide_time: float = 0.05  # seconds
     formants: tuple[float, ...] = ()  # Hz
     noise: float = 0.0  # level beside the partials

@@ -256,7 +256,8 @@ def _draw_ambience(
     colour, light = generator.uniform(-1, 1, (4, 4, 3)), generator.uniform(-1, 1, (12, 12, 1))
     coarse = np.einsum("yr,rcp,xc->yxp", _FOUR_TO_TWELVE, colour, _FOUR_TO_TWELVE)
     shade = generator.uniform(0.08, 0.22)
-    return np.clip(shade + config.clutter * (0.12 * coarse + 0.3 * light), 0.02, 0.9).astype(np.float32), snr, noise_tilt
+    background = np.clip(shade + config.clutter * (0.12 * coarse + 0.3 * light), 0.02, 0.9).astype(np.float32)
+    return background, snr, noise_tilt
 
 
 def _between(ends: tuple[float, float], share: float, geometric: bool = False) -> float:

@@ -74,7 +74,7 @@ def _hit(actor: Actor, generator: np.random.Generator) -> Wave:
     time = _clock(max(512, round(min(longest, _LONGEST) * SAMPLE_RATE)), SAMPLE_RATE).astype(np.float32)
     after = np.maximum(time - np.float32(family.hold), 0)
     glide = family.glide * family.glide_time * (1 - np.exp(-time / np.float32(family.glide_time)))
-    phase = np.float32(2 * np.pi * pitch) * (time + glide.astype(np.float32))  # octaves taken as their first order
+    phase = np.float32(2 * np.pi * pitch) * (time + glide.astype(np.float32))
     wave = np.zeros(len(time), np.float32)
     for ratio, level in _partials(actor, highest_glide=max(family.glide, 0.0)):
         wave += (
