@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STRATEGY ?= stella
 
-.PHONY: demo test check install clean
+.PHONY: demo test test-slow check install clean
 
 demo: install
 	$(BIN)/avbench run --strategy $(STRATEGY) --bench continual-synth
 
 test: install check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# Minutes more: the base weights that ship with the package are made anew and compared.
+test-slow: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 # Style and types, over the import tree as users see it: the packages beside `avbench/` are linked below it.
 check: install

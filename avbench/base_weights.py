@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from avbench.training.session import Session
 from avbench.training.template import AudioVideoPretraining
 
 FORMAT = "avbench-base-weights-1"
+LOSS_EVERY = 50  # steps between the losses kept with the weights, by which a later run can tell that it is the same
 
 
 def make_base_weights(
@@ -54,13 +56,16 @@ def make_base_weights(
     strategy = BasePretraining(Section())
     session = Session(config, strategy, cosine_schedule(pretraining, steps))
     metric = RetrievalRecall(1)
-    started = time.monotonic()
+    started, losses = time.monotonic(), dict[int, float]()
 
     def after_step(template: AudioVideoPretraining) -> None:
+        step = template.progress.step
         if stopping():
-            raise Interrupted(f"stopped at step {template.progress.step} of {steps}; nothing was written to {out}")
-        if template.progress.step % config.training.log_every == 0:
-            _announce_step(template, steps, config.training.log_every, started, announce)
+            raise Interrupted(f"stopped at step {step} of {steps}; nothing was written to {out}")
+        if step % config.training.log_every == 0:
+            loss = _announce_step(template, steps, config.training.log_every, started, announce)
+            if step % LOSS_EVERY == 0:
+                losses[step] = round(loss, 3)
 
     template = session.attach(base.store, quiet_evaluator(metric), after_step)
     announce(
@@ -105,6 +110,7 @@ def make_base_weights(
             "held_out_recall_audio2video": str(held_out["audio2video"]),
             "held_out_recall_video2audio": str(held_out["video2audio"]),
             "matching_accuracy": f"{strategy.matching_accuracy:.3f}",
+            "losses": json.dumps(losses),
         },
     )
     announce("finished", seconds=round(time.monotonic() - started, 3), summary={}, recall=held_out, path=str(out))
@@ -134,18 +140,20 @@ def _train_matching_alone(
 
 def _announce_step(
     template: AudioVideoPretraining, steps: int, log_every: int, started: float, announce: Announce
-) -> None:
+) -> float:
     progress, seconds = template.progress, time.monotonic() - started
     terms = template.read_terms(log_every)
+    loss = terms.pop("loss")
     announce(
         "step",
         step=progress.step,
         total_steps=steps,
         experience=0,
         epoch=progress.epoch,
-        loss=terms.pop("loss"),
+        loss=loss,
         terms=terms,
         clips_per_second=progress.clips / seconds,
         memory_clips=0,
         seconds_left=seconds / progress.step * (steps - progress.step),
     )
+    return loss
