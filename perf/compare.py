@@ -19,7 +19,7 @@ from statistics import mean, stdev
 from scipy.stats import t as student
 
 from avbench.evaluation.chance import chance_recall
-from avbench.results import Results, RunDirectory
+from avbench.results import Results, RunDirectory, stable_hash
 
 COLUMNS = {
     "A": "accuracy",
@@ -31,7 +31,8 @@ COLUMNS = {
 
 def run(arguments: argparse.Namespace, strategy: str, seed: int) -> Results:
     """The results of one run, trained now if need be."""
-    directory = arguments.out / f"{arguments.bench}-{arguments.profile}-{strategy}-seed{seed}"
+    sets = f"-{stable_hash(arguments.sets)[:6]}" if arguments.sets else ""
+    directory = arguments.out / f"{arguments.bench}-{arguments.profile}{sets}-{strategy}-seed{seed}"
     if (directory / "config.yaml").exists():
         command = ["resume", str(directory)]
     else:
@@ -73,6 +74,8 @@ def main() -> None:
     names = [(strategy, seed) for seed in arguments.seeds for strategy in arguments.strategies]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         results = dict(zip(names, pool.map(lambda name: run(arguments, *name), names), strict=True))
+    if len({result.comparability_key for result in results.values()}) > 1:
+        raise SystemExit(f"the runs in {arguments.out} were made under different conditions; name another --out")
     first = next(iter(results.values()))
     gallery = sum(task.queries for task in first.tasks)
     chance = mean(chance_recall(k, gallery) for k in (1, 5, 10))
@@ -86,8 +89,7 @@ def main() -> None:
         cells = [interval([value(result, name) for result in runs]) for name in COLUMNS.values()]
         minutes = mean(sum(result.efficiency.seconds.values()) for result in runs) / 60
         print(f"| {strategy} | " + " | ".join(cells) + f" | {minutes:.1f} |")
-    keys = {result.comparability_key for result in results.values()}
-    print(f"\ncomparability key: {', '.join(sorted(keys))}")
+    print(f"\ncomparability key: {first.comparability_key}")
 
 
 if __name__ == "__main__":
