@@ -1,7 +1,7 @@
 """One configuration object: the command line, YAML files and Python all build a `RunConfig`.
 
-It is resolved in layers, later ones winning: field defaults, the benchmark's profile, the strategy's preset for that
-benchmark, a YAML file, single overrides. The result is complete: a run directory needs nothing else to be repeated.
+It is resolved in layers, later ones winning: field defaults, the benchmark's profile, the strategy's presets (for all
+benchmarks, for this one, for this one in this profile), a YAML file, single overrides. The result is complete: a run directory needs nothing else to be repeated.
 """
 
 from __future__ import annotations
@@ -249,7 +249,8 @@ def resolve(
 
     bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
     presets = strategy_plugin.card().get("presets", {})
-    layers = [presets.get("default", {}), presets.get(bench, {}), *map(read_yaml, files), *overrides]
+    layers = [presets.get(name, {}) for name in ("default", bench, f"{bench}/{profile}")]
+    layers += [*map(read_yaml, files), *overrides]
     config = _resolve_data(bench_plugin, strategy, profile, layers)
     options = validate(strategy_plugin.load().Config, config.options, "options")
     return config.model_copy(update={"options": options.model_dump(mode="json")})
