@@ -14,6 +14,9 @@ VERSION = 1  # part of every seed; raised whenever any pixel, sample or class of
 
 TASK_CLASSES = 20  # classes that exist in every task; a world may use only the first few
 BASE_CLASSES = 64  # classes that exist outside all tasks
+MOST_CLIPS = 10_000  # of one class and split
+
+Count = Annotated[int, Field(ge=1, le=MOST_CLIPS)]
 
 _LISTS = {"classes_per_task", "train_clips", "test_clips", "base_classes", "base_clips"}  # say which clips, not how
 
@@ -23,10 +26,10 @@ class WorldConfig(Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     classes_per_task: Annotated[int, Field(ge=1, le=TASK_CLASSES)] = 4  # the first ones of each task
-    train_clips: Positive = 64  # per class
-    test_clips: Positive = 24  # per class, in each of the retrieval and evaluation splits
+    train_clips: Count = 64  # per class
+    test_clips: Count = 24  # per class, in each of the retrieval and evaluation splits
     base_classes: Annotated[int, Field(ge=1, le=BASE_CLASSES)] = 26  # for base weights, in no task
-    base_clips: Positive = 100  # per base class
+    base_clips: Count = 100  # per base class
 
     image_size: Annotated[int, Field(ge=16)] = 64  # pixels, square
     frames: Positive = 8  # rendered per clip, evenly spaced

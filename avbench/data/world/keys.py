@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from avbench.data.world.config import BASE_CLASSES, TASK_CLASSES
+from avbench.data.world.config import BASE_CLASSES, MOST_CLIPS, TASK_CLASSES
 from avbench.errors import DataError
 
 Split = Literal["train", "retrieval", "evaluation", "base"]
@@ -21,7 +21,6 @@ TASKS = (  # id, title; the eight tasks of Continual-VS in the paper's order of 
     ("others_part1", "Others part1"),
     ("others_part2", "Others part2"),
 )
-MOST_CLIPS = 10_000  # of one class and split
 
 _PATTERN = re.compile(r"(?:(train|retrieval|evaluation)-([0-7])|base)-(\d{2})-(\d{4})")
 
