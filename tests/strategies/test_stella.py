@@ -42,12 +42,6 @@ def test_every_clip_trains_on_exactly_its_share_of_distinct_patches(
         assert all(len(set(row)) == len(row) and max(row) < length for row in ids.tolist())
 
 
-def test_without_a_past_nothing_is_excluded(tiny_config: Config) -> None:
-    notes = stepped(tiny_config("stella"), 1).template.step.notes
-    assert not notes["correlation_audio"].any()
-    assert not notes["correlation_video"].any()
-
-
 def test_correlation_is_a_probability_on_the_most_important_patches_only(tiny_config: Config) -> None:
     notes = stepped(tiny_config("stella"), 3).template.step.notes
     for modality in ("audio", "video"):
@@ -60,20 +54,25 @@ def test_correlation_is_a_probability_on_the_most_important_patches_only(tiny_co
         assert (correlation > 0).sum(dim=1).tolist() == [count] * 6
 
 
-def test_replayed_clips_are_selected_with_the_scores_of_when_they_were_stored(tiny_config: Config) -> None:
+def test_replayed_clips_carry_the_scores_queries_and_embeddings_of_when_they_were_stored(tiny_config: Config) -> None:
     session = Session(tiny_config("stella"))
     template, generator = session.attach(store=[]), torch.Generator().manual_seed(5)
-    stored: dict[str, torch.Tensor] = {}
-    for _ in range(3):
+    seen: list[dict[str, Any]] = []
+    for number in range(4):
         template.mbatch = random_wire(session.config, 6, generator)
+        template.mbatch["clip_id"] = [f"clip-{number}-{row}" for row in range(6)]
         template.run_iteration()
         step = template.step
+        values = step.notes | {"z_audio": step.output.z_audio, "z_video": step.output.z_video}
         if step.replay is not None:
             for row, clip in enumerate(step.replay.batch.clip_id):
-                expected = [scores for name, scores in stored.items() if name.startswith(f"{clip}/")]
-                assert any(torch.equal(step.replay.fields["importance_video"][row], scores) for scores in expected)
+                (then,) = [visit for visit in seen if visit["clip_id"] == clip]
+                own = {name: value[row] for name, value in step.replay.fields.items() if name in then}
+                assert len(own) == 8
+                assert all(torch.equal(value, then[name]) for name, value in own.items())
         for row, clip in enumerate(step.stream.clip_id):
-            stored[f"{clip}/{len(stored)}"] = step.notes["importance_video"][row].clone()
+            seen.append({"clip_id": clip} | {name: value[row].detach().clone() for name, value in values.items()})
+    assert session.template.step.replay is not None
 
 
 def test_the_matching_loss_never_reaches_the_backbone(tiny_config: Config) -> None:
@@ -105,6 +104,27 @@ def test_a_sampling_ratio_that_leaves_nothing_to_reconstruct_is_refused(tiny_con
 def test_chunks_that_do_not_divide_the_spectrogram_are_refused(tiny_config: Config) -> None:
     with pytest.raises(UsageError, match=r"options\.chunk = 3"):
         Session(tiny_config("stella", options=options(chunk=3)))
+
+
+def test_a_ratio_of_one_is_derpp_bit_for_bit(tiny_config: Config, train: Callable[..., Session]) -> None:
+    derpp = train(tiny_config("derpp", options=options(alpha=0.7)))
+    stella = train(tiny_config("stella", options=options(alpha=0.7, sampling_ratio=1.0)))
+    assert all(map(torch.equal, derpp.net.state_dict().values(), stella.net.state_dict().values()))
+    partial = train(tiny_config("stella", options=options(alpha=0.7)))
+    assert not all(map(torch.equal, derpp.net.state_dict().values(), partial.net.state_dict().values()))
+
+
+def test_half_precision_trains_backbone_and_matching_module(tiny_config: Config) -> None:
+    session = stepped(tiny_config("stella", precision="bf16"), 2)
+    single = stepped(tiny_config("stella"), 2)
+    loss = float(session.template.loss.detach())
+    assert loss == pytest.approx(float(single.template.loss.detach()), rel=0.05)
+    assert loss != float(single.template.loss.detach())
+    for module in (session.net, session.strategy.modules()["matching"]):
+        for name, parameter in module.named_parameters():
+            assert parameter.dtype == torch.float32, name
+            assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+    assert any(parameter.grad.any() for parameter in session.net.parameters() if parameter.grad is not None)
 
 
 @pytest.mark.parametrize("batch", [1, 2])
