@@ -152,7 +152,7 @@ def test_correlation_prefers_the_query_of_replayed_clip_i_to_the_own_one(
             for head, (head_queries, head_keys) in enumerate(zip(queries, keys, strict=True)):
                 scale = 1 / math.sqrt(head_keys.shape[1])
                 # The mean of the scores against all queries, as released; not the score against the mean query.
-                current = sum(share * (head_queries[partners] @ head_keys[token])) * scale
+                current = (share * (head_queries[partners] @ head_keys[token])).sum() * scale
                 before = (past[head] * head_keys[token]).sum() * scale
                 expected[token] += torch.exp(before) / (torch.exp(before) + torch.exp(current)) / len(queries)
         assert (expected[expected > 0] - 0.5).abs().max() > 0.01  # far more than the tolerance
@@ -188,7 +188,8 @@ def drawn_chunks(
     coin: bool,
 ) -> set[int]:
     """Whole chunks, of the last one the end that touches no chunk taken before it."""
-    taken, kept = set(), []
+    taken: set[int] = set()
+    kept: list[int] = []
     for chunk in race([sum(scores[i] for i in ids) / len(ids) for ids in chunks], draws):
         alive, room = [i for i in chunks[chunk] if i not in excluded], count - len(kept)
         if len(alive) > room:
