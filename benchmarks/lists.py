@@ -83,11 +83,11 @@ class DataSummary:
 
 
 def limited(listing: ClipList, limit: int | None) -> ClipList:
-    """At most `limit` clips per stream and task, taken from its classes in turn; their order stays."""
+    """At most `limit` clips per stream and task, taken from its classes in turn; only these count as listed."""
     if limit is None:
         return listing
     streams = {
-        stream: tuple(replace(group, clips=_in_turn(group.clips, limit)) for group in groups)
+        stream: tuple(replace(group, clips=_in_turn(group.clips, limit), missing=0) for group in groups)
         for stream, groups in listing.streams.items()
     }
     return replace(listing, streams=streams)
