@@ -1,7 +1,8 @@
 """One configuration object: the command line, YAML files and Python all build a `RunConfig`.
 
 It is resolved in layers, later ones winning: field defaults, the benchmark's profile, the strategy's presets (for all
-benchmarks, for this one, for this one in this profile), a YAML file, single overrides. The result is complete: a run directory needs nothing else to be repeated.
+benchmarks, for this one, for this one in this profile), a YAML file, single overrides. The result is complete: a run
+directory needs nothing else to be repeated.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Strategies and benchmarks by name, found through entry points; listing them imports none of them.
 
 A plugin's module may have a YAML card of the same name beside it (`stella.py`, `stella.yaml`) with `summary`, `paper`,
-and `presets` (strategies: per benchmark or `benchmark/profile`) or `profiles` (benchmarks). Cards are read without importing the module.
+and `presets` (strategies: per benchmark or `benchmark/profile`) or `profiles` (benchmarks). Cards are read without
+importing the module.
 """
 
 from __future__ import annotations
