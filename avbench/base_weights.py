@@ -41,7 +41,9 @@ def make_base_weights(
 
     Raises:
         Interrupted: asked to stop; nothing is written.
+        CheckpointError: `out` can't be written.
     """
+    weights.check_writable(out)
     pretraining = config.pretraining
     schedule = {
         "base_weights": None,

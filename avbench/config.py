@@ -22,20 +22,23 @@ if TYPE_CHECKING:
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 
+# Impossible dates, endless numbers and bottomless nesting are no `YAMLError`s.
+UNREADABLE_YAML = (yaml.YAMLError, ValueError, RecursionError)
+
 
 class Section(BaseModel):
-    """A part of the configuration: immutable, and an unknown key is an error."""
+    """A part of the configuration: immutable, every number finite, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class ClipShape(Section):
     """The shape of one clip as the model sees it; benchmark and model share it. Defaults: the paper's."""
 
-    frames: Positive = 4
-    image_size: Positive = 224  # pixels, square
-    audio_frames: Positive = 1024  # spectrogram columns (time)
-    mel_bins: Positive = 128
+    frames: Annotated[int, Field(ge=1, le=1024)] = 4
+    image_size: Annotated[int, Field(ge=1, le=4096)] = 224  # pixels, square
+    audio_frames: Annotated[int, Field(ge=1, le=65536)] = 1024  # spectrogram columns (time)
+    mel_bins: Annotated[int, Field(ge=1, le=4096)] = 128
     patch: Positive = 16  # side of a patch, in pixels and in spectrogram cells
 
     @model_validator(mode="after")
@@ -100,7 +103,7 @@ class TrainingConfig(Section):
 
     epochs: Positive = 10  # per task
     batch_size: Positive = 48  # clips of the stream per step
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-4
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-4
     betas: tuple[Fraction, Fraction] = (0.95, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 5e-7  # L2, not decoupled; none on biases, norms, embeddings, tokens
     matching_decay_factor: Annotated[float, Field(ge=0)] = 1.0  # times weight_decay, for the matching module
@@ -153,7 +156,7 @@ class RunConfig(Section):
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     precision: Literal["fp32", "bf16"] = "fp32"
     workers: Annotated[int, Field(ge=0)] = 0  # loader processes
-    threads: Annotated[int, Field(ge=0)] = 0  # CPU threads for arithmetic; 0 measures at the start and chooses
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0  # CPU threads for arithmetic; 0 measures at the start and chooses
     clip: ClipShape = ClipShape()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -171,8 +174,8 @@ def parse_override(text: str) -> dict[str, Any]:
         raise UsageError(f"--set {text!r} is not of the form a.b=value, for example --set training.epochs=3")
     try:
         parsed = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {text!r}: the value is not valid YAML ({error})") from None
+    except UNREADABLE_YAML as error:
+        raise UsageError(f"--set {text[:200]!r}: the value is not valid YAML ({error})") from None
     nested: dict[str, Any] = {parts[-1]: parsed}
     for part in reversed(parts[:-1]):
         nested = {part: nested}
@@ -198,7 +201,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"can't read the configuration {path}: {error}") from None
-    except yaml.YAMLError as error:
+    except UNREADABLE_YAML as error:
         raise UsageError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise UsageError(f"{path} must hold a mapping such as `training: {{epochs: 3}}`")

@@ -82,7 +82,11 @@ class RunDirectory:
         Raises:
             RunDirectoryError: there is no run in that folder, or its configuration is damaged.
         """
-        if not path.is_dir():
+        try:
+            found = path.is_dir()
+        except OSError as error:
+            raise RunDirectoryError(f"can't look at {str(path)[:200]!r}: {error.strerror}") from None
+        if not found:
             raise RunDirectoryError(f"there is no folder {path}; name the folder of a run, such as runs/NAME")
         if not (path / CONFIG).is_file():
             raise RunDirectoryError(f"{path} is not the folder of a run: it has no {CONFIG}")

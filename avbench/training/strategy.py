@@ -101,7 +101,13 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
                     f"options.memory = {self.config.memory} clips is smaller than training.batch_size = "
                     f"{context.training.batch_size}; every step replays a whole batch"
                 )
-            self.memory = TensorStore(self.config.memory, fields, context.device)
+            try:
+                self.memory = TensorStore(self.config.memory, fields, context.device)
+            except (RuntimeError, MemoryError):
+                need = self.config.memory * sum(field.nbytes for field in fields.values())
+                raise UsageError(
+                    f"options.memory = {self.config.memory} clips need {need / 2**30:,.1f} GiB, which is not to be had"
+                ) from None
 
     def memory_fields(self) -> dict[str, Field]:
         """What the memory keeps per clip; empty for a method without memory."""

@@ -59,6 +59,21 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_writable(path: Path) -> None:
+    """Find out before a long training whether `save_base` will be able to write `path`.
+
+    Raises:
+        CheckpointError: it will not.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(path.name + ".partial")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CheckpointError(f"can't write the weights {path}: {error}") from None
+
+
 def save_base(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
     """Write the modules in half precision, which halves the file."""
     tensors = {
@@ -66,9 +81,9 @@ def save_base(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[st
         for name, module in modules.items()
         for key, value in module.state_dict().items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, temporary, metadata=dict(metadata))
         temporary.replace(path)
     except (OSError, SafetensorError) as error:

@@ -31,7 +31,7 @@ class WorldConfig(Section):
     base_classes: Annotated[int, Field(ge=1, le=BASE_CLASSES)] = 26  # for base weights, in no task
     base_clips: Count = 100  # per base class
 
-    image_size: Annotated[int, Field(ge=16)] = 64  # pixels, square
+    image_size: Annotated[int, Field(ge=16, le=2048)] = 64  # pixels, square
     frames: Positive = 8  # rendered per clip, evenly spaced
     seconds: Annotated[float, Field(ge=1.0, le=60.0)] = 2.56
     sample_rate: Annotated[int, Field(ge=8000)] = 16000  # Hz; sound is made at 16 kHz and resampled to other rates
