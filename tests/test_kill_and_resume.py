@@ -55,7 +55,6 @@ def command(arguments: list[str]) -> subprocess.Popen[bytes]:
         cwd=Path(avbench.__file__).parent.parent,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        start_new_session=True,
     )
 
 
@@ -70,7 +69,7 @@ def steps_done(directory: Path) -> int:
 
 def end_at(process: subprocess.Popen[bytes], directory: Path, step: int, with_signal: int) -> int:
     """Send the signal once `step` updates are done; the exit status."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while steps_done(directory) < step:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
@@ -78,7 +77,7 @@ def end_at(process: subprocess.Popen[bytes], directory: Path, step: int, with_si
             raise AssertionError(process.stderr.read().decode())
         time.sleep(0.005)
     os.kill(process.pid, with_signal)
-    process.communicate(timeout=120)
+    process.communicate(timeout=300)
     return process.returncode
 
 
