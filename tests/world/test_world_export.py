@@ -66,8 +66,16 @@ def test_an_export_goes_on_where_it_stopped(exported: Path) -> None:
     (exported / "video" / f".{lost.name}.1.part").write_bytes(b"torn")
     report = export_media(WORLD, exported, ("retrieval", "train"), clips_per_class=1, truth=True)
     assert (report.clips, report.rendered) == (16, 1)
-    # Pictures, not bytes: the file says when it was written.
     assert (read_frames(lost, [0.0, 0.5], 32) == content).all()
+
+
+@pytest.mark.xfail(reason="open defect, cause unknown: a clip written again after a loss can differ in its bytes")
+def test_a_lost_clip_is_written_again_byte_for_byte(exported: Path) -> None:
+    lost = next((exported / "video").iterdir())
+    content = lost.read_bytes()
+    lost.unlink()
+    export_media(WORLD, exported, ("retrieval", "train"), clips_per_class=1, truth=True)
+    assert lost.read_bytes() == content
 
 
 def test_another_world_is_refused(exported: Path) -> None:
