@@ -41,6 +41,10 @@ class PluginError(AvbenchError):
     """A strategy or benchmark that can't be loaded, blamed on the distribution that brought it."""
 
 
+class TaskFreeError(AvbenchError):
+    """A strategy that looks at a label, a task or a boundary of the stream without declaring it."""
+
+
 class RunDirectoryError(AvbenchError):
     """A run directory that holds another run, is damaged, or can't be written."""
 

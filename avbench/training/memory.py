@@ -7,11 +7,42 @@ with probability M / n. Visits, not distinct clips, are counted, so a clip seen 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
+
+UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def parse_bytes(text: str) -> int:
+    """`2GiB` -> 2147483648; units are B, kB, MB, GB, KiB, MiB and GiB, decimals are allowed.
+
+    Raises:
+        ValueError: the text is no positive amount of bytes.
+    """
+    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kKMG]?i?B)\s*", text)
+    unit = UNITS.get(found[2].upper()) if found else None
+    amount = int(float(found[1]) * unit) if found and unit else 0
+    if amount < 1:
+        raise ValueError("a rehearsal memory is a number of clips, such as 2000, or of bytes, such as 2GiB")
+    return amount
+
+
+def _check_budget(value: int | str) -> int | str:
+    if isinstance(value, str):
+        parse_bytes(value)
+    elif not 1 <= value < 2**31:
+        raise ValueError("must be at least 1 clip, and below 2**31")
+    return value
+
+
+# Clips, or bytes with a unit.
+MemoryBudget = Annotated[int | str, AfterValidator(_check_budget)]
 
 
 @dataclass(frozen=True)
@@ -26,6 +57,13 @@ class Field:
     def nbytes(self) -> int:
         """Bytes per clip."""
         return math.prod(self.shape) * self.dtype.itemsize
+
+
+def capacity_of(budget: int | str, fields: Mapping[str, Field]) -> int:
+    """How many clips with `fields` a budget holds: itself if it counts clips, else as many as fit its bytes."""
+    if isinstance(budget, int):
+        return budget
+    return parse_bytes(budget) // sum(field.nbytes for field in fields.values())
 
 
 class TensorStore:

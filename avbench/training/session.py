@@ -18,6 +18,7 @@ from avbench.model.mae import AudioVideoMAE
 from avbench.model.masking import Noise
 from avbench.training import weights
 from avbench.training.checkpoint import Checkpoint
+from avbench.training.compute import ComputeMeter
 from avbench.training.generators import Generators
 from avbench.training.optimizer import build_optimizer
 from avbench.training.strategy import AudioVideoStrategy, Context
@@ -70,6 +71,9 @@ class Session:
         context = Context(self.net, config.clip, config.model, config.training, self.generators, self.device, beside)
         self.strategy.setup(context)
         self.optimizer = build_optimizer(self.net, self.strategy.modules(), config.training)
+        self.strategy.optimizer = self.optimizer
+        teachers = {name: teacher.net for name, teacher in self.strategy.teachers.items()}
+        self.compute = ComputeMeter(self.net, [*self.strategy.modules().values(), *teachers.values()])
         self._learning_rate = learning_rate
         self.template: AudioVideoPretraining
 
@@ -79,8 +83,9 @@ class Session:
         evaluator: EvaluationPlugin | None = None,
         after_step: Callable[[AudioVideoPretraining], None] | None = None,
         shuffle: bool = True,
+        exhausted: Callable[[AudioVideoPretraining], bool] = lambda template: False,
     ) -> AudioVideoPretraining:
-        """The template that trains this session on clips of `store`."""
+        """The template that trains this session on clips of `store`; the arguments are the template's."""
         config = self.config
         self.template = AudioVideoPretraining(
             plugin=self.strategy,
@@ -96,13 +101,15 @@ class Session:
             after_step=after_step,
             learning_rate=self._learning_rate,
             shuffle=shuffle,
+            exhausted=exhausted,
         )
         return self.template
 
     @property
     def parameters(self) -> dict[str, int]:
-        """Number of trained parameters per module."""
-        modules: dict[str, nn.Module] = {"model": self.net, **self.strategy.modules()}
+        """Number of parameters per module, teachers included."""
+        teachers = {f"teacher {name}": teacher.net for name, teacher in self.strategy.teachers.items()}
+        modules: dict[str, nn.Module] = {"model": self.net, **self.strategy.modules(), **teachers}
         return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
 
     # --- construction -------------------------------------------------------------------------------------------------
@@ -134,7 +141,9 @@ class Session:
             "generators": template.generator_states(),
         }
         tensors |= {f"module-{name}": dict(module.state_dict()) for name, module in strategy.modules().items()}
+        tensors |= {f"teacher-{name}": teacher.state_dict() for name, teacher in strategy.teachers.items()}
         state: dict[str, Any] = {
+            "operations": self.compute.operations,
             "progress": template.progress.state_dict(),
             "seconds": template.stopwatch.state_dict(),
         }
@@ -159,12 +168,15 @@ class Session:
         self.net.load_state_dict(tensors["model"])
         for name, module in strategy.modules().items():
             module.load_state_dict(tensors[f"module-{name}"])
+        for name, teacher in strategy.teachers.items():
+            teacher.load_state_dict(tensors[f"teacher-{name}"])
         _load_optimizer(self.optimizer, tensors["optimizer"])
         strategy.load_state_dict(tensors["strategy"])
         self.generators.load_state_dict(tensors["generators"])
         if strategy.memory is not None:
             strategy.memory.load_state_dict(tensors["memory"], **state["memory"])
-        template.progress = Progress(**state["progress"])
+        template.progress = Progress.from_state(state["progress"])
+        self.compute.operations = int(state["operations"])
         template.stopwatch.load_state_dict(state["seconds"])
 
 

@@ -6,83 +6,76 @@ different; the order in which the pieces run is written once, in `training_loss`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 from avalanche.core import BaseSGDPlugin
 from pydantic import Field as Option
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from avbench.batch import Batch
-from avbench.config import ClipShape, ModelConfig, Section, TrainingConfig
+from avbench.config import Section
 from avbench.errors import UsageError
 from avbench.model.mae import AudioVideoMAE, Output
 from avbench.model.masking import Keep, Noise
-from avbench.training.generators import Generators
-from avbench.training.memory import Field, TensorStore
+from avbench.training.memory import Field, MemoryBudget, TensorStore, capacity_of
+from avbench.training.step import Context, Replay, Step
+from avbench.training.teacher import Teacher
 
-
-@dataclass(frozen=True)
-class Replay:
-    """Clips drawn from the rehearsal memory, with everything that was stored beside them."""
-
-    batch: Batch
-    fields: dict[str, Tensor]
-    slots: Tensor  # int64 (B,), on the CPU
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-
-@dataclass
-class Step:
-    """What one training step knows; the hooks of a strategy read it and may leave notes for later hooks in `notes`."""
-
-    wire: Mapping[str, Any]  # the stream's clips as loaded, on the CPU: audio, video, clip_id
-    stream: Batch
-    replay: Replay | None = None
-    joint: Batch = None  # type: ignore[assignment]  # stream clips first; set by `compose`
-    noise: Noise = None  # type: ignore[assignment]
-    keep: Keep | None = None
-    output: Output = None  # type: ignore[assignment]
-    terms: dict[str, Tensor] = field(default_factory=dict)
-    notes: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a strategy is given once, before training."""
-
-    net: AudioVideoMAE
-    shape: ClipShape
-    model: ModelConfig
-    training: TrainingConfig
-    generators: Generators
-    device: torch.device
-    base_weights: Mapping[str, Tensor]  # those that are not the model's, such as `matching.*`; empty without any
+__all__ = ["AudioVideoStrategy", "Context", "Field", "Replay", "ReplayConfig", "Step"]
 
 
 class ReplayConfig(Section):
-    """Options of every method with a rehearsal memory."""
+    """Options of every method with a rehearsal memory.
 
-    memory: int = Option(2000, ge=1)  # clips; STELLA, section 5.1 (Continual-VS)
+    `variant` chooses between two published forms of a baseline wherever they differ: `stella` is what STELLA's own
+    experiments ran, `faithful` follows the paper that proposed the method. It sets the defaults of other options, named
+    in `faithful` of each class; an option that is given stays as given.
+    """
+
+    faithful: ClassVar[Mapping[str, Any]] = {"replay_loss": "separate"}
+
+    memory: MemoryBudget = 2000  # clips, or bytes such as 2GiB; STELLA, section 5.1 (Continual-VS)
+    variant: Literal["stella", "faithful"] = "stella"
+    # One mean over stream and replayed clips, or the sum of a mean over each.
+    replay_loss: Literal["joint", "separate"] = "joint"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_variant(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("variant") != "faithful":
+            return values
+        defaults: dict[str, Any] = {}
+        for kind in reversed(cls.__mro__):
+            defaults |= vars(kind).get("faithful", {})
+        return defaults | dict(values)
 
 
-class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ignore[call-arg]
-    """Experience replay, and the base of all other strategies (cost: 6 forward units a step).
+class AudioVideoStrategy(BaseSGDPlugin):  # type: ignore[misc]  # Avalanche is untyped
+    """Experience replay; the base class of all methods.
 
     The current batch and as many clips from a reservoir are trained on jointly, so that the contrastive loss also
     tells stream and memory apart. STELLA, section 5.1.
+
+    Attributes:
+        boundary_aware: the method uses the boundaries between experiences, which the others may not; it is marked in
+            every table.
+        joint_stream: the method sees the whole stream as one experience: an upper bound, no continual learner.
+        optimizer: trains the network; there once training begins, for methods that look a step ahead.
     """
 
     Config: ClassVar[type[Section]] = ReplayConfig
+    boundary_aware: ClassVar[bool] = False
+    joint_stream: ClassVar[bool] = False
+    optimizer: torch.optim.Optimizer
 
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
         self.memory: TensorStore | None = None
+        self.teachers: dict[str, Teacher] = {}
         self.warnings: list[tuple[str, str]] = []
 
     # --- once ---------------------------------------------------------------------------------------------------------
@@ -96,18 +89,27 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
         self.context, self.net, self.generators = context, context.net, context.generators
         fields = self.memory_fields()
         if fields:
-            if self.config.memory < context.training.batch_size:
-                raise UsageError(
-                    f"options.memory = {self.config.memory} clips is smaller than training.batch_size = "
-                    f"{context.training.batch_size}; every step replays a whole batch"
-                )
-            try:
-                self.memory = TensorStore(self.config.memory, fields, context.device)
-            except (RuntimeError, MemoryError):
-                need = self.config.memory * sum(field.nbytes for field in fields.values())
-                raise UsageError(
-                    f"options.memory = {self.config.memory} clips need {need / 2**30:,.1f} GiB, which is not to be had"
-                ) from None
+            self.memory = self._allocate(fields, self.memory_capacity(fields))
+
+    def _allocate(self, fields: Mapping[str, Field], capacity: int) -> TensorStore:
+        given, size = self.config.memory, self.context.training.batch_size
+        if capacity < size:
+            holds = "" if isinstance(given, int) else f" holds {capacity} clips, which"
+            raise UsageError(
+                f"options.memory = {given}{holds or ' clips'} is smaller than training.batch_size = {size}; every step "
+                "replays a whole batch"
+            )
+        try:
+            return TensorStore(capacity, fields, self.context.device)
+        except (RuntimeError, MemoryError):
+            need = capacity * sum(field.nbytes for field in fields.values())
+            raise UsageError(
+                f"options.memory = {given}: {capacity} clips need {need / 2**30:,.1f} GiB, which is not to be had"
+            ) from None
+
+    def memory_capacity(self, fields: Mapping[str, Field]) -> int:
+        """How many clips the memory holds: as many as asked for, or as fit the bytes asked for."""
+        return capacity_of(self.config.memory, fields)
 
     def memory_fields(self) -> dict[str, Field]:
         """What the memory keeps per clip; empty for a method without memory."""
@@ -122,23 +124,17 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
         return {}
 
     @property
-    def eval_model(self) -> AudioVideoMAE:
-        """The network that is evaluated."""
-        return self.net
+    def evaluated(self) -> dict[str, AudioVideoMAE]:
+        """The networks that are evaluated, by name; the first one's scores stand for the method."""
+        return {"working": self.net, **{name: teacher.net for name, teacher in self.teachers.items()}}
 
     # --- every step, in this order ------------------------------------------------------------------------------------
 
-    def select(self, count: int) -> Replay | None:
-        """Draw what is replayed beside `count` stream clips: by default as many, uniformly, without replacement."""
-        if self.memory is None or not len(self.memory):
-            return None
-        slots = self.memory.sample(count, self.generators["memory"])
-        fields = self.memory.read(slots)
-        names = [self.memory.clip_ids[slot] for slot in slots.tolist()]
-        batch = Batch.from_wire(fields["audio"], fields["video"], names, self.context.device)
-        return Replay(batch, fields, slots)
+    def select(self, step: Step) -> Replay | None:
+        """Choose what is replayed; by default as many clips as the stream brings, drawn uniformly."""
+        return self.draw(len(step.stream))
 
-    def edit(self, replay: Replay) -> Replay:
+    def edit(self, step: Step, replay: Replay) -> Replay:
         """Change the replayed clips before they are used."""
         return replay
 
@@ -163,7 +159,9 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
         return {"audio": step.wire["audio"], "video": step.wire["video"]}, None
 
     def consolidate(self) -> None:
-        """After the update: move teachers, age the memory."""
+        """After the update: by default every teacher follows the network."""
+        for teacher in self.teachers.values():
+            teacher.follow(self.net, self.generators["coin"])
 
     # --- how they fit together ----------------------------------------------------------------------------------------
 
@@ -173,13 +171,11 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
         The mean over the joint batch of each clip's reconstruction and contrastive loss, plus the penalties:
         STELLA, section 3; the contrastive loss (Equation 9) is averaged over its two directions, as released.
         """
-        step.replay = self.select(len(step.stream))
+        step.replay = self.select(step)
         if step.replay is not None:
-            step.replay = self.edit(step.replay)
+            step.replay = self.edit(step, step.replay)
         step.joint = self.compose(step)
-        step.noise = Noise.draw(
-            len(step.joint), self.context.shape, self.generators["mask"], device=self.context.device
-        )
+        step.noise = self.draw_noise(len(step.joint), "mask")
         step.keep = self.patches(step)
         step.output = self.net(step.joint, step.noise, step.keep)
         loss = self._base_loss(step)
@@ -190,17 +186,15 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
         return loss
 
     def _base_loss(self, step: Step) -> Tensor:
-        out, training = step.output, self.context.training
-        assert out.reconstruction_audio is not None
-        assert out.reconstruction_video is not None
-        assert out.contrastive is not None
-        reconstruction = out.reconstruction_audio + out.reconstruction_video
-        per_clip = training.reconstruction_weight * reconstruction + training.contrastive_weight * out.contrastive
-        step.terms["reconstruction_audio"] = out.reconstruction_audio.mean()
-        step.terms["reconstruction_video"] = out.reconstruction_video.mean()
-        step.terms["contrastive"] = out.contrastive.mean()
+        per_clip = self.clip_loss(step.output)
+        for name in ("reconstruction_audio", "reconstruction_video", "contrastive"):
+            step.terms[name] = getattr(step.output, name).mean()
         weights = self.weigh(step)
-        return (per_clip if weights is None else weights * per_clip).mean()
+        weighted = per_clip if weights is None else weights * per_clip
+        if step.replay is None or self.config.replay_loss == "joint":
+            return weighted.mean()
+        count = len(step.stream)
+        return weighted[:count].mean() + weighted[count:].mean()
 
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
         """Avalanche's event behind the optimizer step: remember the stream's clips, then consolidate."""
@@ -209,10 +203,42 @@ class AudioVideoStrategy(BaseSGDPlugin, supports_distributed=False):  # type: ig
             self.memory.add(payload, strategy.step.stream.clip_id, self.generators["reservoir"], keep)
         self.consolidate()
 
+    # --- what hooks are built from ------------------------------------------------------------------------------------
+
+    def draw(self, count: int) -> Replay | None:
+        """`count` distinct clips of the memory, uniformly, in drawn order; all there are if fewer; None if empty."""
+        if self.memory is None or not len(self.memory):
+            return None
+        return self.replay(self.memory.sample(count, self.generators["memory"]))
+
+    def replay(self, slots: Tensor) -> Replay:
+        """The clips in `slots` of the memory, ready for the model."""
+        assert self.memory is not None
+        fields = self.memory.read(slots)
+        names = [self.memory.clip_ids[slot] for slot in slots.tolist()]
+        return Replay(self.stored_batch(fields, names), fields, slots)
+
+    def stored_batch(self, fields: Mapping[str, Tensor], names: Sequence[str]) -> Batch:
+        """Clips as the memory keeps them -> model input; the inverse of what `remember` stores."""
+        return Batch.from_wire(fields["audio"], fields["video"], names, self.context.device)
+
+    def clip_loss(self, output: Output) -> Tensor:
+        """The loss of each clip of a pass, (B,): weighted reconstruction of both modalities, and contrast."""
+        training = self.context.training
+        assert output.reconstruction_audio is not None
+        assert output.reconstruction_video is not None
+        assert output.contrastive is not None
+        reconstruction = output.reconstruction_audio + output.reconstruction_video
+        return training.reconstruction_weight * reconstruction + training.contrastive_weight * output.contrastive
+
+    def draw_noise(self, clips: int, generator: str = "aux") -> Noise:
+        """Masks for a pass over `clips` clips; every pass beside the training one takes them from `aux`."""
+        return Noise.draw(clips, self.context.shape, self.generators[generator], device=self.context.device)
+
     # --- checkpoints --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Tensors of a strategy's own that are neither modules nor memory."""
+        """Tensors of a strategy's own that are neither modules nor memory nor teachers."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

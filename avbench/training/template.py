@@ -6,7 +6,7 @@ ours, because Avalanche's loader drops seeds and its optimizer handling wipes Ad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -21,9 +21,12 @@ from avbench.benchmarks.streams import rows_of
 from avbench.config import EvaluationConfig, TrainingConfig
 from avbench.errors import AvbenchError
 from avbench.evaluation.efficiency import Stopwatch
+from avbench.model.mae import AudioVideoMAE
 from avbench.training.generators import Generators
 from avbench.training.loader import epoch_batches, make_loader
-from avbench.training.strategy import AudioVideoStrategy, Step
+from avbench.training.guard import GuardedStrategy
+from avbench.training.step import Step
+from avbench.training.strategy import AudioVideoStrategy
 
 
 @dataclass
@@ -39,6 +42,18 @@ class Progress:
     def state_dict(self) -> dict[str, int]:
         """As plain numbers."""
         return asdict(self)
+
+    @staticmethod
+    def from_state(state: Mapping[str, int]) -> Progress:
+        """Restore what `state_dict` gave.
+
+        Raises:
+            ValueError: a value is no count.
+        """
+        progress = Progress(**state)
+        if not all(isinstance(value, int) and value >= 0 for value in asdict(progress).values()):
+            raise ValueError(f"progress must be counts, not {dict(state)}")
+        return progress
 
 
 class AudioVideoPretraining(BaseSGDTemplate):
@@ -56,6 +71,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         after_step: called after every update, for instance to write a checkpoint; may raise to stop.
         learning_rate: the rate as a function of the step, or None for the configured constant one.
         shuffle: False keeps the order of the experience's rows (used to compare streams cut in different places).
+        exhausted: says whether the budget of the current experience is used up, asked before every step.
     """
 
     model: Any
@@ -77,6 +93,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         after_step: Callable[[AudioVideoPretraining], None] | None = None,
         learning_rate: Callable[[int], float] | None = None,
         shuffle: bool = True,
+        exhausted: Callable[[AudioVideoPretraining], bool] = lambda template: False,
     ) -> None:
         super().__init__(
             model=plugin.net,
@@ -86,13 +103,13 @@ class AudioVideoPretraining(BaseSGDTemplate):
             train_epochs=training.epochs,
             eval_mb_size=evaluation.batch_size,
             device=device,
-            plugins=[plugin],
+            plugins=[plugin if plugin.boundary_aware else GuardedStrategy(plugin)],
             evaluator=evaluator,
             eval_every=-1,
         )
         self.plugin, self.store, self.generators, self.training = plugin, store, generators, training
         self.precision, self.workers, self.shuffle = precision, workers, shuffle
-        self.after_step, self.learning_rate = after_step, learning_rate
+        self.after_step, self.learning_rate, self.exhausted = after_step, learning_rate, exhausted
         self.progress = Progress()
         self.stopwatch = Stopwatch()
         self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]
@@ -116,7 +133,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         # Starts at the saved epoch, where Avalanche's own loop would always start at the first.
         for module in self.plugin.modules().values():
             module.train()
-        while self.progress.epoch < self.train_epochs:
+        while self.progress.epoch < self.train_epochs and not self.exhausted(self):
             self._before_training_epoch(**kwargs)
             self.training_epoch(**kwargs)
             self._after_training_epoch(**kwargs)
@@ -132,7 +149,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         loader = make_loader(self.store, batches, self.workers, pin=self.device.type == "cuda")
         with self.stopwatch.measure("data"):
             loaded = iter(loader)
-        while True:
+        while not self.exhausted(self):
             with self.stopwatch.measure("data"):
                 self.mbatch = next(loaded, None)
             if self.mbatch is None:
@@ -209,9 +226,9 @@ class AudioVideoPretraining(BaseSGDTemplate):
     def eval_dataset_adaptation(self, **kwargs: Any) -> None:
         """Nothing to adapt."""
 
-    def eval(self, experiences: Any, **kwargs: Any) -> Any:
-        """Embed the clips of `experiences` with the strategy's evaluation model; metrics see each batch."""
-        trained, self.model = self.model, self.plugin.eval_model
+    def eval(self, experiences: Any, model: AudioVideoMAE | None = None, **kwargs: Any) -> Any:
+        """Embed the clips of `experiences` with `model`, by default the trained one; metrics see each batch."""
+        trained, self.model = self.model, model or self.model
         self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]  # let go of the last batch and its graph
         try:
             with self.stopwatch.measure("evaluation"):
@@ -243,9 +260,3 @@ class AudioVideoPretraining(BaseSGDTemplate):
         states = self.generators.state_dict()
         return states | ({"data": self._epoch_state} if self.progress.batch else {})
 
-
-def run_stream(template: AudioVideoPretraining, experiences: Sequence[Any], after: Callable[[int], None]) -> None:
-    """Train on the experiences that are left, calling `after(index)` behind each."""
-    for index in range(template.progress.experience, len(experiences)):
-        template.train([experiences[index]], eval_streams=[])
-        after(index)
