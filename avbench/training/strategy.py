@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from avalanche.core import BaseSGDPlugin
-from pydantic import Field as Option
 from pydantic import model_validator
 from torch import Tensor, nn
 

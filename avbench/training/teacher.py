@@ -15,7 +15,7 @@ class Teacher:
     """An exponential moving average of a network's parameters, moved at random steps.
 
     CLS-ER (Arani et al., ICLR 2022), section 3: after update t, with probability r, every parameter becomes
-    `a * own + (1 - a) * network's`, where `a = min(1 - 1 / (t + 1), decay)`. While the first term is the smaller one the
+    `a * own + (1 - a) * network's`, where `a = min(1 - 1 / (t + 1), decay)`. While the first term is smaller, the
     teacher is the plain mean of all networks so far, if it moves at every step.
 
     Args:

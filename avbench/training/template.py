@@ -23,8 +23,8 @@ from avbench.errors import AvbenchError
 from avbench.evaluation.efficiency import Stopwatch
 from avbench.model.mae import AudioVideoMAE
 from avbench.training.generators import Generators
-from avbench.training.loader import epoch_batches, make_loader
 from avbench.training.guard import GuardedStrategy
+from avbench.training.loader import epoch_batches, make_loader
 from avbench.training.step import Step
 from avbench.training.strategy import AudioVideoStrategy
 
