@@ -31,6 +31,10 @@ Labels = Literal["world", "vggsound"]
 
 CSV, ABOUT, VIDEO, TRUTH = "vggsound.csv", "world.json", "video", "truth"
 _AUDIO_BITS = 96_000  # a second
+# Without cpu-independent, libx264 165 computes its macroblock tree with AVX-512 code whose result, at widths that are
+# not multiples of 128, depends on what freshly allocated memory holds: equal pictures gave files that differ, also in
+# size.
+_H264 = {"crf": "18", "preset": "veryfast", "threads": "1", "x264-params": "cpu-independent=1"}
 
 
 @dataclass(frozen=True)
@@ -161,11 +165,14 @@ def _write_clip(world: World, out: Path, fps: int, truth: bool, key: ClipKey) ->
 def encode(
     file: IO[bytes], frames: NDArray[np.uint8], waveform: NDArray[np.float32], fps: int, sample_rate: int
 ) -> None:
-    """Writes an mp4 with H.264 video of `frames` (n, H, W, 3) and AAC audio of a mono `waveform` (samples,)."""
+    """Writes an mp4 with H.264 video of `frames` (n, H, W, 3) and AAC audio of a mono `waveform` (samples,).
+
+    On one machine equal clips give equal bytes, whatever the process did before.
+    """
     import av
 
-    with av.open(file, "w", format="mp4", options={"fflags": "+bitexact"}) as container:  # no time of making
-        video = container.add_stream("libx264", rate=fps, options={"crf": "18", "preset": "veryfast", "threads": "1"})
+    with av.open(file, "w", format="mp4") as container:
+        video = container.add_stream("libx264", rate=fps, options=dict(_H264))
         video.height, video.width = frames.shape[1:3]
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=sample_rate, layout="mono")
