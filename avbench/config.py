@@ -8,22 +8,31 @@ directory needs nothing else to be repeated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from avbench.errors import UsageError
+from avbench.layers import merge as merge
+from avbench.layers import parse_override as parse_override
+from avbench.layers import read_yaml as read_yaml
+from avbench.paths import absolute
+from avbench.validation import validate as validate
+from avbench.wording import shortened
 
 if TYPE_CHECKING:
     from avbench.registry import Plugin
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-
-# Impossible dates, endless numbers and bottomless nesting are no `YAMLError`s.
-UNREADABLE_YAML = (yaml.YAMLError, ValueError, RecursionError)
+BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]  # what follows computes in 32 or 64 bits
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Width = Annotated[int, Field(ge=1, le=65536)]
+Depth = Annotated[int, Field(ge=1, le=1024)]
+Processes = Annotated[int, Field(ge=0, le=1024)]
 
 
 class Section(BaseModel):
@@ -75,15 +84,15 @@ class ClipShape(Section):
 class ModelConfig(Section):
     """Widths and depths of the audio-video MAE; the defaults are those of STELLA's released code."""
 
-    width: Positive = 768
-    heads: Positive = 12
-    unimodal_depth: Positive = 10
-    fusion_depth: Positive = 2
-    mlp_ratio: Annotated[float, Field(gt=0)] = 4.0
-    decoder_width: Positive = 512
-    decoder_depth: Positive = 8
-    decoder_heads: Positive = 16
-    mask_ratio: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.8  # share of all tokens hidden from the encoder
+    width: Width = 768
+    heads: Width = 12
+    unimodal_depth: Depth = 10
+    fusion_depth: Depth = 2
+    mlp_ratio: Annotated[float, Field(gt=0, le=1024)] = 4.0
+    decoder_width: Width = 512
+    decoder_depth: Depth = 8
+    decoder_heads: Width = 16
+    mask_ratio: BelowOne = 0.8  # share of all tokens hidden from the encoder
     normalise_targets: bool = True  # reconstruct patches with zero mean and unit variance
     target_epsilon: Annotated[float, Field(gt=0)] = 1e-6
     temperature: Annotated[float, Field(gt=0)] = 0.05  # of the contrastive loss
@@ -98,29 +107,39 @@ class ModelConfig(Section):
         return self
 
 
+class Budget(Section):
+    """A ceiling on training, so that methods can be compared at equal cost."""
+
+    unit: Literal["steps", "clips", "compute"]  # of the stream; `compute` counts avbench.training.compute's units
+    amount: Positive
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.unit}"
+
+
 class TrainingConfig(Section):
     """Schedule, objective and optimizer of continual pre-training; the defaults are the paper's for Continual-VS."""
 
     epochs: Positive = 10  # per task
     batch_size: Positive = 48  # clips of the stream per step
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 1e-4
-    betas: tuple[Fraction, Fraction] = (0.95, 0.999)
+    betas: tuple[BelowOne, BelowOne] = (0.95, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 5e-7  # L2, not decoupled; none on biases, norms, embeddings, tokens
     matching_decay_factor: Annotated[float, Field(ge=0)] = 1.0  # times weight_decay, for the matching module
     clip_gradient: Annotated[float, Field(gt=0)] | None = None  # largest global norm
     reconstruction_weight: Annotated[float, Field(ge=0)] = 1.0
     contrastive_weight: Annotated[float, Field(ge=0)] = 0.1
+    budget: Budget | None = None  # stops before `epochs` are over; each task gets its share
     base_weights: str | None = None  # a safetensors file, `shipped:NAME` for one inside the package, or none
     log_every: Positive = 5  # steps
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 10.0
     keep_checkpoints: Positive = 2
 
-
     @field_validator("base_weights")
     @classmethod
     def _from_anywhere(cls, name: str | None) -> str | None:
         # A run is resumed from another working directory too.
-        return name if name is None or name.startswith("shipped:") else str(Path(name).expanduser().absolute())
+        return name if name is None or name.startswith("shipped:") else str(absolute(name))
 
 
 class PretrainingConfig(Section):
@@ -129,8 +148,8 @@ class PretrainingConfig(Section):
     epochs: Positive = 12
     batch_size: Positive = 64
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3  # highest; cosine to zero after the warm-up
-    warmup_steps: Annotated[int, Field(ge=0)] = 20
-    matching_extra_epochs: Annotated[int, Field(ge=0)] = 0  # of the matching module alone, on the frozen backbone
+    warmup_steps: Count = 20
+    matching_extra_epochs: Count = 0  # of the matching module alone, on the frozen backbone
     matching_learning_rate: Annotated[float, Field(gt=0)] = 1e-4  # in those epochs
 
 
@@ -141,7 +160,14 @@ class EvaluationConfig(Section):
     batch_size: Positive = 64
     gallery: Literal["pool", "task"] = "pool"  # the published protocol ranks among the whole benchmark
     largest_saved_similarity: Positive = 5000  # galleries above this keep ranks, not the matrix
-    examples: Annotated[int, Field(ge=0)] = 6  # retrieval examples kept for the report
+    examples: Count = 6  # retrieval examples kept for the report
+
+    @field_validator("recall_at")
+    @classmethod
+    def _each_once(cls, ranks: tuple[int, ...]) -> tuple[int, ...]:
+        if not ranks or len(set(ranks)) < len(ranks):
+            raise ValueError("name at least one rank, and each only once, for example [1, 5, 10]")
+        return ranks
 
 
 class RunConfig(Section):
@@ -155,8 +181,8 @@ class RunConfig(Section):
     limit: Positive | None = None  # clips per task and stream; marks the result as limited
     device: str = "auto"  # auto, cpu, cuda, cuda:N
     precision: Literal["fp32", "bf16"] = "fp32"
-    workers: Annotated[int, Field(ge=0)] = 0  # loader processes
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0  # CPU threads for arithmetic; 0 measures at the start and chooses
+    workers: Processes = 0  # loader processes
+    threads: Processes = 0  # CPU threads for arithmetic; 0 measures at the start and chooses
     clip: ClipShape = ClipShape()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -165,74 +191,18 @@ class RunConfig(Section):
     data: dict[str, Any] = {}
     options: dict[str, Any] = {}
 
-
-def parse_override(text: str) -> dict[str, Any]:
-    """`a.b=c` -> {"a": {"b": c}}, the value read as YAML (so `true`, `3`, `[1, 5]` and `null` mean what they say)."""
-    key, separator, value = text.partition("=")
-    parts = key.strip().split(".")
-    if not separator or not all(parts):
-        raise UsageError(f"--set {text!r} is not of the form a.b=value, for example --set training.epochs=3")
-    try:
-        parsed = yaml.safe_load(value)
-    except UNREADABLE_YAML as error:
-        raise UsageError(f"--set {text[:200]!r}: the value is not valid YAML ({error})") from None
-    nested: dict[str, Any] = {parts[-1]: parsed}
-    for part in reversed(parts[:-1]):
-        nested = {part: nested}
-    return nested
-
-
-def merge(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """`extra` laid over `base`, mappings merged, everything else replaced."""
-    merged = dict(base)
-    for key, value in extra.items():
-        old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        UsageError: the file can't be read, is not YAML, or holds no mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't read the configuration {path}: {error}") from None
-    except UNREADABLE_YAML as error:
-        raise UsageError(f"{path} is not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} must hold a mapping such as `training: {{epochs: 3}}`")
-    return content
-
-
-def validate(section: type[BaseModel], values: Mapping[str, Any], where: str) -> Any:
-    """`values` as a `section`, or one `UsageError` that lists every wrong key under its full name."""
-    try:
-        return section.model_validate(dict(values))
-    except ValidationError as error:
-        problems = []
-        for item in error.errors():
-            name = ".".join([*([where] if where else []), *map(str, item["loc"])]) or where or "configuration"
-            problems.append(f"{name}: {_explain(item, section)}")
-        raise UsageError("; ".join(problems)) from None
-
-
-def _explain(item: Mapping[str, Any], section: type[BaseModel]) -> str:
-    from difflib import get_close_matches
-
-    if item["type"] == "extra_forbidden":
-        owner: Any = section
-        for part in item["loc"][:-1]:
-            owner = owner.model_fields[part].annotation if part in getattr(owner, "model_fields", {}) else None
-        known = sorted(getattr(owner, "model_fields", {}))
-        near = get_close_matches(str(item["loc"][-1]), known, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else f"; known are {', '.join(known)}"
-        return f"unknown option{hint}"
-    given = "" if item["type"] == "missing" else f" (given: {item['input']!r})"
-    return f"{item['msg'].removeprefix('Value error, ')}{given}"
+    @model_validator(mode="after")
+    def _something_to_see_and_something_to_guess(self) -> RunConfig:
+        ratio = self.model.mask_ratio
+        for name, tokens in (("audio", self.clip.audio_tokens), ("video", self.clip.video_tokens)):
+            visible = int(tokens * (1 - ratio))
+            if not 0 < visible < tokens:
+                raise ValueError(
+                    f"model.mask_ratio = {ratio:g} leaves {visible} of {tokens} {name} tokens visible, and so nothing "
+                    f"to {'reconstruct them from' if not visible else 'reconstruct'}; "
+                    f"{'lower it, or use clips with more patches' if not visible else 'raise it'}"
+                )
+        return self
 
 
 def resolve(
@@ -274,8 +244,10 @@ def resolve_benchmark(bench: str, profile: str = "quick", *, overrides: Sequence
 def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Sequence[Mapping[str, Any]]) -> RunConfig:
     profiles = bench_plugin.card().get("profiles", {})
     if profile not in profiles:
-        known = ", ".join(sorted(profiles)) or "none"
-        raise UsageError(f"{bench_plugin.name} has no profile {profile!r}; it has {known}")
+        near = get_close_matches(profile[:80], profiles, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        known = f"it has {', '.join(sorted(profiles))}" if profiles else "it has none at all"
+        raise UsageError(f"{bench_plugin.name} has no profile {shortened(profile)}; {hint}{known}")
     values: dict[str, Any] = profiles[profile]
     for layer in layers:
         values = merge(values, layer)
@@ -287,4 +259,11 @@ def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Seq
 
 def dump(config: RunConfig) -> str:
     """The configuration as YAML, in the order of its fields."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_PlainDumper, sort_keys=False, allow_unicode=True)
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Without references between equal values, which `read_yaml` would not accept."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from avbench.errors import PluginError, UsageError
+from avbench.wording import shortened
 
 Kind = Literal["strategies", "benchmarks"]
 
@@ -79,9 +80,12 @@ def find(kind: Kind, name: str) -> Plugin:
     known = plugins(kind)
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, n=1)
+    what = "strategy" if kind == "strategies" else "benchmark"
+    near = get_close_matches(name[:80], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
-    raise UsageError(f"there is no {'strategy' if kind == 'strategies' else 'benchmark'} called {name!r}; {hint}")
+    if not known:
+        hint = f"no {what} is installed at all; `avbench doctor` looks into it"
+    raise UsageError(f"there is no {what} called {shortened(name)}; {hint}")
 
 
 def _own_checkout(kind: Kind) -> list[Plugin]:

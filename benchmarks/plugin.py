@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
+from avbench import paths
 from avbench.benchmarks.lists import ClipList, DataSummary, TaskSummary, coverage_of, limited, usable_clips
 from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, AudioVideoBenchmark, build_scenario, hash_clips
-from avbench.config import RunConfig, Section, validate
+from avbench.config import Processes, RunConfig, Section, validate
 from avbench.data import sampling
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.errors import UsageError
@@ -32,7 +33,7 @@ class ClipData(Section):
     """What the `data` section of every benchmark holds."""
 
     cache: Path | None = None  # folder for prepared clips; none: AVBENCH_CACHE, else the user's cache folder
-    jobs: Annotated[int, Field(ge=0)] = 0  # processes that prepare clips; 0: one per available core
+    jobs: Processes = 0  # processes that prepare clips; 0: one per available core
     keep_in_memory: bool = False  # decoded clips, each from its first use on
     preprocessing: Preprocessing = Preprocessing()
     sampling: Sampling = Sampling()
@@ -182,18 +183,27 @@ class BenchmarkPlugin(ABC):
 
 
 def default_cache() -> Path:
-    """The environment variable AVBENCH_CACHE, else `avbench` in the platform's folder for caches."""
-    if named := os.environ.get("AVBENCH_CACHE"):
-        return Path(named).expanduser().absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "avbench"
+    """The environment variable AVBENCH_CACHE, else `avbench` in the platform's folder for caches.
+
+    Raises:
+        UsageError: it names no possible folder.
+    """
     user = Path(os.environ.get("XDG_CACHE_HOME", ""))  # to be ignored unless absolute, says the XDG specification
-    return (user if user.is_absolute() else Path.home() / ".cache") / "avbench"
+    caches = "~/Library/Caches" if sys.platform == "darwin" else user if user.is_absolute() else "~/.cache"
+    named = os.environ.get("AVBENCH_CACHE")
+    try:
+        return paths.absolute(named or Path(caches, "avbench"))
+    except ValueError as error:
+        raise UsageError(f"where prepared clips go: {error}, in the environment variable AVBENCH_CACHE") from None
 
 
 def absolute(path: Path | None) -> Path | None:
-    """A configured path that still means the same from another working directory."""
-    return None if path is None else path.expanduser().absolute()
+    """A configured path that still means the same from another working directory.
+
+    Raises:
+        ValueError: see `avbench.paths.absolute`.
+    """
+    return None if path is None else paths.absolute(path)
 
 
 def available_cores() -> int:

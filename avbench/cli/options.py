@@ -14,6 +14,10 @@ import typer
 from avbench import registry
 from avbench.config import RunConfig, parse_override, read_yaml, resolve, resolve_benchmark
 from avbench.errors import UsageError
+from avbench.paths import absolute
+from avbench.wording import shortened
+
+CHOSEN = {"strategy": "strategy", "bench": "benchmark", "profile": "profile"}  # option: what it chooses
 
 
 class Order(StrEnum):
@@ -32,7 +36,7 @@ class Precision(StrEnum):
 
 def _check_device(name: str | None) -> str | None:
     if name is not None and not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise typer.BadParameter(f"{name!r} is none of auto, cpu, cuda, cuda:N")
+        raise typer.BadParameter(f"{shortened(name)} is none of auto, cpu, cuda, cuda:N")
     return name
 
 
@@ -119,6 +123,12 @@ class Choices:
         return bench
 
     def _profile(self, given: Mapping[str, Any]) -> str:
+        saved = given.get("profile", self.profile)
+        if self.profile is not None and saved != self.profile:  # a run's config.yaml holds every value of its profile
+            raise UsageError(
+                f"--profile {shortened(self.profile)}, but {self.config} is made for profile {shortened(saved)} and "
+                "would be laid over it; leave --profile away, or delete what is not wanted from the file"
+            )
         return self.profile or str(given.get("profile", "quick"))
 
     def _overrides(self, bench: str) -> list[dict[str, Any]]:
@@ -126,7 +136,15 @@ class Choices:
         layers: list[dict[str, Any]] = [named]
         if self.data_root is not None:
             layers.append({"data": {"root": str(checked_root(bench, self.data_root))}})
-        return layers + [parse_override(text) for text in self.sets]
+        return layers + [_override(text) for text in self.sets]
+
+
+def _override(text: str) -> dict[str, Any]:
+    override = parse_override(text)
+    for name, what in CHOSEN.items():  # the layers under the overrides depend on them
+        if name in override:
+            raise UsageError(f"--set {shortened(text)}: the {what} is chosen with --{name}, not with --set")
+    return override
 
 
 def checked_root(bench: str, root: Path) -> Path:
@@ -137,4 +155,7 @@ def checked_root(bench: str, root: Path) -> Path:
     """
     if "root" not in registry.find("benchmarks", bench).load().Config.model_fields:
         raise UsageError(f"{bench} makes its own clips: leave --data-root away, or choose another --bench")
-    return root.expanduser().absolute()
+    try:
+        return absolute(root)
+    except ValueError as error:
+        raise UsageError(f"--data-root: {error}") from None

@@ -1,0 +1,43 @@
+"""Paths that people write into a configuration."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from avbench.wording import shortened
+
+
+def absolute(path: Path | str) -> Path:
+    """`path` from the root, `~` and `~user` spelled out: what still means the same in another working directory.
+
+    Raises:
+        ValueError: no file system could hold it, there is no such user, or it can't be written down as text.
+    """
+    try:
+        found = Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"whose home folder {shortened(str(path))} means is unknown; write the path in full") from None
+    except OSError as error:
+        raise ValueError(f"the working folder can't be found ({error.strerror}); write the path in full") from None
+    check_name(found)
+    return found
+
+
+def check_name(path: Path) -> None:
+    """Whether a file or folder could have this name.
+
+    Raises:
+        ValueError: it is too long, or holds a character that is no text.
+    """
+    try:
+        str(path).encode()
+        os.lstat(path)
+    except UnicodeEncodeError:
+        raise ValueError(f"the name {shortened(str(path))} is not valid UTF-8; use another") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ValueError(f"the name {shortened(str(path))} is too long; use a shorter one") from None
+    except ValueError:
+        raise ValueError(f"the name {shortened(str(path))} holds a character that no name can") from None
