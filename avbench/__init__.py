@@ -25,7 +25,7 @@ class _Rooms(_PathFinder):
 
 
 if (_checkout / "pyproject.toml").is_file() and all((_checkout / room / "__init__.py").is_file() for room in _ROOMS):
-    _meta_path.append(_Rooms)
+    _meta_path.insert(0, _Rooms)  # before an installed checkout's finder: two checkouts must never be mixed
 
 if TYPE_CHECKING:
     from avbench.runner import Run, resume, run

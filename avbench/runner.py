@@ -100,7 +100,7 @@ def run_config(config: RunConfig, out: Path | None = None, listeners: Sequence[L
     plugin.inspect()  # no data: say so before anything is created
     config = with_measured_threads(config)
     session = Session(config)  # likewise for options and weights that don't fit
-    directory = RunDirectory.create(out or _free_directory(config), config)
+    directory = RunDirectory.create(out, config) if out else _new_directory(config)
     return _execute(directory, plugin, session, listeners, resumed=False)
 
 
@@ -159,6 +159,7 @@ def _plugin(config: RunConfig) -> Any:
 def _execute(
     directory: RunDirectory, plugin: Any, session: Session, listeners: Sequence[Listener], resumed: bool
 ) -> Run:
+    from avbench.benchmarks.joint import join_experiences
     from avbench.continual_run import ContinualRun
 
     directory.claim()
@@ -166,6 +167,8 @@ def _execute(
     try:
         with deterministic(), stop_signals() as stopping:
             benchmark = plugin.build(_stoppable(announce.preparing, stopping, f"avbench resume {directory.path}"))
+            if session.strategy.joint_stream:
+                benchmark = join_experiences(benchmark)
             ContinualRun(directory, session, benchmark, announce, stopping).execute(resumed)
     finally:
         directory.release()
@@ -202,12 +205,18 @@ class _Announcer:
             listener({"event": "preparing", "time": now(), "done": done, "total": total})
 
 
-def _free_directory(config: RunConfig) -> Path:
+def _new_directory(config: RunConfig) -> RunDirectory:
+    """A directory under `runs/` that no other run has taken, also where several begin at once."""
     stem = f"{config.bench}-{config.strategy}-{config.profile}-seed{config.seed}"
     for number in range(1, 10_000):
         path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
-        if not path.exists():
-            return path
+        if path.exists():
+            continue
+        try:
+            return RunDirectory.create(path, config)
+        except RunDirectoryError:
+            if not path.exists():
+                raise
     raise RunDirectoryError(f"10,000 runs called runs/{stem}; name another folder with --out")
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from torch.utils.data import Dataset
 
+from avbench.data.store import rows_of as rows_of
+
 if TYPE_CHECKING:
     from avalanche.benchmarks import CLScenario
     from avalanche.benchmarks.utils import AvalancheDataset
@@ -125,12 +127,6 @@ class EvaluationViews(Dataset[dict[str, Any]]):
         return self.store[self.rows[index]]
 
 
-def rows_of(experience: Any) -> list[int]:
-    """The rows of the benchmark's store that an Avalanche experience, or dataset, consists of, in order."""
-    dataset = getattr(experience, "dataset", experience)
-    return [int(row) for row in dataset.row]
-
-
 def build_scenario(store: ClipStore, streams: Mapping[str, Sequence[Sequence[Clip]]]) -> CLScenario:
     """Avalanche streams over `store`, one experience per task.
 
@@ -145,7 +141,7 @@ def build_scenario(store: ClipStore, streams: Mapping[str, Sequence[Sequence[Cli
     row_of = {clip_id: row for row, clip_id in enumerate(store.clip_ids)}
     datasets = {
         stream: [
-            _dataset(store, [row_of[clip.clip_id] for clip in clips], _attributes(stream, task, clips))
+            clip_dataset(store, [row_of[clip.clip_id] for clip in clips], _attributes(stream, task, clips))
             for task, clips in enumerate(tasks)
         ]
         for stream, tasks in streams.items()
@@ -169,7 +165,8 @@ def _attributes(stream: str, task: int, clips: Sequence[Clip]) -> dict[str, list
     return {"label": [clip.label for clip in clips], "task": [task] * len(clips)}
 
 
-def _dataset(store: ClipStore, rows: Sequence[int], attributes: Mapping[str, list[Any]]) -> AvalancheDataset:
+def clip_dataset(store: ClipStore, rows: Sequence[int], attributes: Mapping[str, list[Any]]) -> AvalancheDataset:
+    """Rows of `store` as a dataset for Avalanche, with the attribute `row` and further ones (one value per clip)."""
     from avalanche.benchmarks.utils import AvalancheDataset, DataAttribute
 
     from avbench.data.store import collate

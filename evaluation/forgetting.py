@@ -69,27 +69,34 @@ def along_the_stream(matrix: Matrix) -> list[tuple[float, float | None]]:
     return [(average_accuracy(block), average_forgetting(block)) for block in blocks]
 
 
-def summarise(matrices: Mapping[str, Matrix], tasks: int) -> dict[str, dict[str, float | None]]:
+def summarise(
+    matrices: Mapping[str, Matrix], tasks: int, experiences: int | None = None
+) -> dict[str, dict[str, float | None]]:
     """The headline table of one direction: a row for each R@K and one, "Avg", for their mean.
 
     Args:
         matrices: {"R@1": matrix, ...}, the rows being the experiences finished so far.
         tasks: T, the number of tasks of the benchmark.
+        experiences: how many experiences the stream has, by default one per task.
 
     Returns:
         {"R@1": {"accuracy", "forgetting_paper", "forgetting_official", "learned"}, ..., "Avg": ...}. Before the last
-        experience has been evaluated no number is defined, and all are None; so is forgetting when T = 1.
+        experience has been evaluated no number is defined, and all are None; so is forgetting when T = 1. Where the
+        stream is one experience of all tasks, only accuracy is defined.
     """
-    rows = {name: _summary(matrix, tasks) for name, matrix in matrices.items()}
+    rows = {name: _summary(matrix, tasks, experiences or tasks) for name, matrix in matrices.items()}
     if rows:
         columns = {name: [row[name] for row in rows.values()] for name in next(iter(rows.values()))}
         rows["Avg"] = {name: _mean_or_none(values) for name, values in columns.items()}
     return rows
 
 
-def _summary(matrix: Matrix, tasks: int) -> dict[str, float | None]:
-    if len(matrix) < tasks:
-        return dict.fromkeys(("accuracy", "forgetting_paper", "forgetting_official", "learned"))
+def _summary(matrix: Matrix, tasks: int, experiences: int) -> dict[str, float | None]:
+    undefined = dict.fromkeys(("accuracy", "forgetting_paper", "forgetting_official", "learned"))
+    if len(matrix) < experiences:
+        return undefined
+    if experiences != tasks:
+        return undefined | {"accuracy": average_accuracy(matrix)}
     return {
         "accuracy": average_accuracy(matrix),
         "forgetting_paper": average_forgetting(matrix, "paper"),

@@ -95,3 +95,9 @@ def collate(clips: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "video": torch.stack([clip["video"] for clip in clips]),
         "clip_id": [clip["clip_id"] for clip in clips],
     }
+
+
+def rows_of(experience: Any) -> list[int]:
+    """The rows of the benchmark's store that an Avalanche experience, or dataset, consists of, in order."""
+    dataset = getattr(experience, "dataset", experience)
+    return [int(row) for row in dataset.row]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from avbench.config import RunConfig
+from avbench.results.schema import Results
 
 FORMAT = 1
 
@@ -28,13 +29,14 @@ def comparability_key(
         task order: forgetting depends on it;
         gallery and K: recall among the whole pool and among one task are different quantities;
         clip shape, model and the hash of its base weights: another learner, or another starting point;
-        training section (schedule, objective, optimizer): a longer schedule is not a better method;
+        training section (schedule, budget, objective, optimizer): a longer schedule is not a better method;
         limit and profile: a limited or small run never stands beside a full one;
         the benchmark's data section, such as the dials of the embedded world.
 
     Not in it:
         strategy and its options: they are what is compared;
         seed: repetitions are averaged;
+        the rehearsal memory's budget, which some methods have none of: `comparable` asks for it beside the key;
         device, precision, threads, workers: they change the last digits and the speed, not the question;
         places of files, logging and checkpoint intervals, evaluation batch size, saved examples: no effect on numbers;
         the pre-training section: its outcome is in the hash of the base weights.
@@ -58,6 +60,16 @@ def comparability_key(
         "profile": config.profile,
     }
     return stable_hash(content)
+
+
+def comparable(first: Results, second: Results) -> bool:
+    """Whether two results may be ranked against each other.
+
+    Their keys must agree, and their rehearsal memories must have been given as much; a method without a memory is
+    comparable with any.
+    """
+    memories = {results.track.memory for results in (first, second)} - {None}
+    return first.comparability_key == second.comparability_key and len(memories) < 2
 
 
 def config_hash(config: RunConfig) -> str:

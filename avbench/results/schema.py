@@ -66,6 +66,20 @@ class MetricSummary(Record):
     learned: Percent | None = None  # mean of each task just after it was trained
 
 
+class ModelScores(Record):
+    """Retrieval with one network of a method that has several, such as a teacher."""
+
+    directions: dict[Direction, DirectionResult] = {}
+    summary: dict[Direction, dict[str, MetricSummary]] = {}  # per direction: "R@1", ..., "Avg"
+
+
+class Track(Record):
+    """Under which limits a method ran; None is no limit."""
+
+    memory: str | None = None  # rehearsal memory asked for, such as "2000 clips" or "2GiB"
+    budget: str | None = None  # of training, such as "4000 steps"
+
+
 class PeakMemory(Record):
     """Largest memory in bytes: resident in this process (no loader workers) and, on CUDA, PyTorch's two figures."""
 
@@ -81,8 +95,11 @@ class Efficiency(Record):
     seconds: dict[str, Seconds] = {}  # training, evaluation, data, ...
     peak_memory_bytes: PeakMemory = PeakMemory()
     memory_clips: Count = 0  # clips in the rehearsal memory at the end
+    memory_capacity: Count = 0  # clips it can hold
     memory_bytes: Count = 0  # bytes reserved for it
-    parameters: Count = 0
+    parameters: Count = 0  # trained
+    teacher_parameters: Count = 0
+    compute_units: Annotated[float, Field(ge=0)] = 0.0  # see avbench.training.compute; one is a forward pass of a clip
     steps: Count = 0
 
 
@@ -144,9 +161,14 @@ class Results(Record):
     order: str
     synthetic: bool  # made from procedurally generated clips, not from recordings
     limit: int | None = None
+    boundary_aware: bool = False  # the method used the boundaries between tasks
+    joint_stream: bool = False  # the method saw all tasks at once; no continual learner
+    track: Track = Track()
     tasks: list[TaskResult] = []  # in training order
+    evaluated_model: str = "working"  # the network whose scores stand for the method
     directions: dict[Direction, DirectionResult] = {}
     summary: dict[Direction, dict[str, MetricSummary]] = {}  # per direction: "R@1", ..., "Avg"
+    other_models: dict[str, ModelScores] = {}  # of a method with teachers, by name
     efficiency: Efficiency = Efficiency()
     coverage: dict[str, list[TaskCoverage]] = {}  # per stream, in training order
     quarantined: dict[str, Quarantined] = {}  # by clip id
@@ -156,13 +178,19 @@ class Results(Record):
 
     @model_validator(mode="after")
     def _one_value_per_task(self) -> Results:
-        for direction, result in self.directions.items():
+        scored = [self.directions, *(scores.directions for scores in self.other_models.values())]
+        for direction, result in [pair for directions in scored for pair in directions.items()]:
             measured: dict[str, Recall | MedianRank] = {**result.recall, "median rank": result.median_rank}
             for name, values in measured.items():
                 rows = [*([values.before] if values.before else []), *values.after]
                 if any(len(row) != len(self.tasks) for row in rows) or len(values.after) > len(self.tasks):
                     raise ValueError(f"{direction}, {name}: rows do not fit {len(self.tasks)} tasks")
         return self
+
+    @property
+    def experiences(self) -> int:
+        """How many experiences the stream has."""
+        return min(1, len(self.tasks)) if self.joint_stream else len(self.tasks)
 
     @property
     def finished_experiences(self) -> int:

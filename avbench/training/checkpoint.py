@@ -111,14 +111,17 @@ def load_latest(folder: Path) -> tuple[Path, Checkpoint] | None:
     Raises:
         CheckpointError: there are checkpoints, but none can be read; says what is wrong with the newest.
     """
-    problem: CheckpointError | None = None
+    problems: list[CheckpointError] = []
     for path in reversed(_all(folder)):
         try:
             return path, load(path)
         except CheckpointError as error:
-            problem = problem or error
-    if problem is not None:
-        raise problem
+            problems.append(error)
+    if problems:
+        raise CheckpointError(
+            f"none of the {len(problems)} checkpoints in {folder} can be read: {problems[0]}; delete that folder, and "
+            "`avbench resume` begins the same run anew"
+        )
     return None
 
 
@@ -134,8 +137,7 @@ def load(path: Path) -> Checkpoint:
         file = path / f"{Path(name).name}.safetensors"
         if not file.is_file() or file.stat().st_size != size:
             raise CheckpointError(
-                f"the checkpoint file {file} is missing or cut short; delete the folder {path} and resume again, from "
-                "the checkpoint before it"
+                f"the checkpoint file {file} is missing or cut short"
             )
         tensors[name] = read_tensors(file)
     return Checkpoint(tensors, manifest["state"])
@@ -155,7 +157,9 @@ def _manifest(path: Path) -> Mapping[str, Any]:
         manifest: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         known = manifest["format"] == FORMAT and isinstance(manifest["sizes"], dict) and "state" in manifest
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{file} can't be read ({error}); delete the folder {path} and resume again") from None
+        raise CheckpointError(f"{file} can't be read ({error})") from None
     if not known:
-        raise CheckpointError(f"{path} has checkpoint format {manifest['format']!r}; this version reads {FORMAT}")
+        found = manifest["format"]
+        newer = "; update avbench" if isinstance(found, int) and found > FORMAT else ""
+        raise CheckpointError(f"{path} has checkpoint format {found!r}, this version reads {FORMAT}{newer}")
     return manifest

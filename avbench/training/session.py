@@ -92,6 +92,7 @@ class Session:
             optimizer=self.optimizer,
             store=store,
             generators=self.generators,
+            compute=self.compute,
             training=config.training,
             evaluation=config.evaluation,
             device=self.device,
@@ -107,10 +108,14 @@ class Session:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """Number of parameters per module, teachers included."""
-        teachers = {f"teacher {name}": teacher.net for name, teacher in self.strategy.teachers.items()}
-        modules: dict[str, nn.Module] = {"model": self.net, **self.strategy.modules(), **teachers}
+        """Number of trained parameters per module."""
+        modules: dict[str, nn.Module] = {"model": self.net, **self.strategy.modules()}
         return {name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()}
+
+    @property
+    def teacher_parameters(self) -> dict[str, int]:
+        """Number of parameters per teacher."""
+        return {name: sum(p.numel() for p in one.net.parameters()) for name, one in self.strategy.teachers.items()}
 
     # --- construction -------------------------------------------------------------------------------------------------
 

@@ -17,15 +17,16 @@ from avalanche.training.templates.base_sgd import BaseSGDTemplate
 from torch import Tensor
 
 from avbench.batch import Batch
-from avbench.benchmarks.streams import rows_of
 from avbench.config import EvaluationConfig, TrainingConfig
+from avbench.data.store import rows_of
 from avbench.errors import AvbenchError
-from avbench.evaluation.efficiency import Stopwatch
 from avbench.model.mae import AudioVideoMAE
+from avbench.training.compute import ComputeMeter
 from avbench.training.generators import Generators
 from avbench.training.guard import GuardedStrategy
 from avbench.training.loader import epoch_batches, make_loader
 from avbench.training.step import Step
+from avbench.training.stopwatch import Stopwatch
 from avbench.training.strategy import AudioVideoStrategy
 
 
@@ -64,6 +65,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         optimizer: over the model's and the strategy's parameters; never reset.
         store: the clips; experiences are lists of its rows.
         generators: the run's random numbers.
+        compute: counts what training costs.
         training, evaluation: schedule and batch sizes.
         device, precision: where and in which arithmetic ("fp32" or "bf16" autocast).
         workers: loader processes.
@@ -84,6 +86,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         optimizer: torch.optim.Optimizer,
         store: Any,
         generators: Generators,
+        compute: ComputeMeter,
         training: TrainingConfig,
         evaluation: EvaluationConfig,
         device: torch.device,
@@ -108,6 +111,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
             eval_every=-1,
         )
         self.plugin, self.store, self.generators, self.training = plugin, store, generators, training
+        self.compute = compute
         self.precision, self.workers, self.shuffle = precision, workers, shuffle
         self.after_step, self.learning_rate, self.exhausted = after_step, learning_rate, exhausted
         self.progress = Progress()
@@ -154,7 +158,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
                 self.mbatch = next(loaded, None)
             if self.mbatch is None:
                 return
-            with self.stopwatch.measure("training"):
+            with self.stopwatch.measure("training"), self.compute.counting():
                 self.run_iteration(**kwargs)
             if self.after_step is not None:
                 self.after_step(self)
