@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,8 +47,14 @@ def plan(config: RunConfig) -> Plan:
     config = with_measured_threads(config)
     session = Session(config)
     training = config.training
-    steps = sum(batches_per_epoch(found, training.batch_size) * training.epochs for _, _, found in data)
-    seconds, activations = _measure(session)
+    clips = [found for _, _, found in data]
+    if session.strategy.joint_stream:
+        clips = [sum(clips)]
+    steps = sum(batches_per_epoch(found, training.batch_size) * training.epochs for found in clips)
+    seconds, activations, units = _measure(session)
+    if training.budget is not None:
+        cost = {"steps": 1, "clips": training.batch_size, "compute": units}[training.budget.unit]
+        steps = min(steps, math.ceil(training.budget.amount / cost))
     parameters = session.parameters
     weights = 4 * sum(parameters.values())
     memory = session.strategy.memory
@@ -55,30 +62,37 @@ def plan(config: RunConfig) -> Plan:
         "weights, gradients and Adam's two moments": 4 * weights,
         f"activations of {training.batch_size} stream clips and their replay": activations,
         "rehearsal memory": 0 if memory is None else memory.nbytes,
+        "teachers": 4 * sum(session.teacher_parameters.values()),
     }
+    parts = {name: size for name, size in parts.items() if size or name != "teachers"}
     notes = tuple(message for _, message in session.strategy.warnings) + tuple(summary.notes)
     return Plan(config, data, parameters, steps, steps * seconds, parts, notes)
 
 
-def _measure(session: Session) -> tuple[float, int]:
-    """Seconds of a full step, and bytes autograd keeps for it; scaled up from a small step that replays as much."""
+def _measure(session: Session) -> tuple[float, int, float]:
+    """Seconds of a full step, bytes autograd keeps for it, and its compute units; scaled up from a small step."""
     config = session.config
     clips = min(PROBE_CLIPS, config.training.batch_size)
     template = session.attach(store=[])
     generator, scale = torch.Generator().manual_seed(0), config.training.batch_size / clips
     saved: dict[int, int] = {}
-    seconds = 0.0
+    seconds = units = 0.0
     for _ in range(3):  # the first fills the memory, the second warms up, the third counts
         template.mbatch = random_wire(config, clips, generator)
         saved.clear()
         _wait(session.device)
-        start = time.perf_counter()
-        with torch.autograd.graph.saved_tensors_hooks(lambda t: _count(saved, t), lambda t: t):
+        start, before = time.perf_counter(), session.compute.units
+        with session.compute.counting(), torch.autograd.graph.saved_tensors_hooks(lambda t: _count(saved, t), _same):
             template.run_iteration()
         _wait(session.device)
-        seconds = time.perf_counter() - start
+        seconds, units = time.perf_counter() - start, session.compute.units - before
     kept = {p.untyped_storage().data_ptr() for p in session.net.parameters()}
-    return seconds * scale, int(scale * sum(size for pointer, size in saved.items() if pointer not in kept))
+    activations = sum(size for pointer, size in saved.items() if pointer not in kept)
+    return scale * seconds, int(scale * activations), scale * units
+
+
+def _same(tensor: Any) -> Any:
+    return tensor
 
 
 def _count(saved: dict[int, int], tensor: Any) -> Any:

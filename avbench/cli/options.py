@@ -75,6 +75,33 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", min=0, metavar="N", help="CPU threads; measured and chosen if not given."),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="CLIPS|BYTES", help="Rehearsal memory in clips (2000) or bytes (2GiB)."),
+]
+BudgetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--budget", metavar="UNIT=N", help="Ceiling on training, shared among tasks: steps=, clips= or compute=N."
+    ),
+]
+
+
+def training_budget(text: str) -> dict[str, Any]:
+    """`steps=4000` -> the section `training.budget`.
+
+    Raises:
+        UsageError: it is not of this form.
+    """
+    unit, separator, amount = text.partition("=")
+    if not separator or not re.fullmatch(r"\d{1,10}", amount):
+        raise UsageError(f"--budget {shortened(text)} is not of the form steps=N, clips=N or compute=N")
+    return {"unit": unit, "amount": int(amount)}
+
+
+def memory_budget(text: str) -> int | str:
+    """A number of clips, or bytes as they were typed; the strategy checks both."""
+    return int(text) if re.fullmatch(r"\d{1,10}", text) else text
 
 
 @dataclass(frozen=True)

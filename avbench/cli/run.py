@@ -9,17 +9,21 @@ import typer
 
 from avbench.cli import console
 from avbench.cli.options import (
+    BudgetOption,
     Choices,
     ConfigFile,
     DataRoot,
     Device,
     Limit,
+    Memory,
     Order,
     Precision,
     Profile,
     Sets,
     Threads,
     Workers,
+    memory_budget,
+    training_budget,
 )
 from avbench.results.directory import RunDirectory
 
@@ -40,6 +44,8 @@ def run(
     ] = None,
     data_root: DataRoot = None,
     limit: Limit = None,
+    memory: Memory = None,
+    budget: BudgetOption = None,
     sets: Sets = None,
     config: ConfigFile = None,
     device: Device = None,
@@ -64,6 +70,8 @@ def run(
         "precision": precision and precision.value,
         "workers": workers,
         "threads": threads,
+        "options": None if memory is None else {"memory": memory_budget(memory)},
+        "training": None if budget is None else {"budget": training_budget(budget)},
     }
     if out is not None and not dry_run:
         RunDirectory.check_free(out)  # at once, not after a minute of loading and measuring
