@@ -13,6 +13,11 @@ from torch import Tensor
 Axis = Literal["time", "frequency"]
 
 
+def kept_count(tokens: int, ratio: float) -> int:
+    """kappa, how many of a clip's `tokens` take part at the sampling ratio rho: the product, truncated as released."""
+    return int(tokens * ratio)
+
+
 def top_tokens(importance: Tensor, count: int) -> Tensor:
     """The `count` most important tokens of (B, L), most important first; ties by id. int64 (B, count)."""
     return _check(importance, count).argsort(dim=1, descending=True, stable=True)[:, :count]

@@ -18,7 +18,7 @@ from avbench.model.masking import Keep, Noise, visible_counts
 from avbench.model.matching import AudioVideoMatching
 from avbench.model.parameters import decay_groups
 from avbench.model.relation import correlation, importance, weighted_query
-from avbench.model.selection import select_chunks, select_tokens, top_tokens
+from avbench.model.selection import kept_count, select_chunks, select_tokens, top_tokens
 
 PAPER = ClipShape()
 
@@ -64,7 +64,7 @@ def test_tokens_and_visible_counts_are_the_published_ones() -> None:
 
 @pytest.mark.parametrize(("ratio", "audio", "video"), [(0.375, 192, 294), (0.5, 256, 392), (0.625, 320, 490)])
 def test_selection_sizes_are_the_published_ones(ratio: float, audio: int, video: int) -> None:
-    assert (int(PAPER.audio_tokens * ratio), int(PAPER.video_tokens * ratio)) == (audio, video)
+    assert (kept_count(PAPER.audio_tokens, ratio), kept_count(PAPER.video_tokens, ratio)) == (audio, video)
 
 
 def test_visible_counts_truncate_the_product_as_floats() -> None:
