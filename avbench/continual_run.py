@@ -252,6 +252,7 @@ class ContinualRun:
             resumed=resumed,
             step=self.template.progress.step,
             total_steps=self.allowance.expected_steps(self.template.progress),
+            tasks=[task.title for task in benchmark.tasks],
             experiences=self.titles,
             clips=[len(rows_of(experience)) for experience in benchmark.scenario.train_stream],
             parameters=sum(self.session.parameters.values()),
@@ -270,7 +271,13 @@ class ContinualRun:
         summary = {
             way: {name: row.model_dump() for name, row in rows.items()} for way, rows in self.results.summary.items()
         }
-        self.announce("finished", seconds=round(self.template.stopwatch.total(), 3), summary=summary)
+        others = {
+            name: {way: rows["Avg"].model_dump() for way, rows in scores.summary.items()}
+            for name, scores in self.results.other_models.items()
+        }
+        told = {"evaluated_model": self.results.evaluated_model, "other_models": others} if others else {}
+        seconds = round(self.template.stopwatch.total(), 3)
+        self.announce("finished", seconds=seconds, summary=summary, **told)
 
 
 def quiet_evaluator(metric: RetrievalRecall) -> EvaluationPlugin:

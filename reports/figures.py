@@ -20,11 +20,14 @@ COLOURS = {"audio2video": AUDIO, "video2audio": VIDEO}
 Row = Sequence[float]
 
 
-def accuracy_matrix(before: Row, after: Sequence[Row], titles: Sequence[str], colour: str, largest: float) -> Figure:
+def accuracy_matrix(
+    before: Row, after: Sequence[Row], titles: Sequence[str], experiences: Sequence[str], colour: str, largest: float
+) -> Figure:
     """Heatmap of one R@K: a row after each experience, a column per task, the diagonal framed.
 
     Args:
         before: the row before training; empty when it was not evaluated.
+        titles, experiences: what to call the columns and the rows.
         largest: the percentage at which the colour is fullest.
     """
     import seaborn
@@ -33,7 +36,7 @@ def accuracy_matrix(before: Row, after: Sequence[Row], titles: Sequence[str], co
 
     rows = [*([before] if before else []), *after]
     columns = [label(title) for title in titles]
-    names = [*(["before training"] if before else []), *(f"after {name}" for name in columns[: len(after)])]
+    names = [*(["before training"] if before else []), *(f"after {label(name)}" for name in experiences[: len(after)])]
     left, bottom = 0.1 + _CHARACTER * max(map(len, names)), 0.15 + 0.62 * _CHARACTER * max(map(len, columns))
     size = (left + 0.43 * len(titles) + 0.1, bottom + 0.29 * len(rows) + 0.05)
     figure, axes = _figure(*size, left=left, bottom=bottom, top=0.05)
@@ -54,7 +57,7 @@ def accuracy_matrix(before: Row, after: Sequence[Row], titles: Sequence[str], co
         xticklabels=columns,
         yticklabels=names,
     )
-    for task in range(len(after)):
+    for task in range(len(after) if len(experiences) == len(titles) else 0):
         corner = (task, task + bool(before))
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=1.3, clip_on=False))
     axes.tick_params(length=0, labelcolor=INK)

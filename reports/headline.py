@@ -54,10 +54,16 @@ def badges(results: Results) -> list[Badge]:
     found = []
     if results.synthetic:
         found.append(Badge("Synthetic data", "synthetic"))
+    if results.joint_stream:
+        found.append(Badge("All tasks at once: an upper bound", "bound"))
+    if results.boundary_aware:
+        found.append(Badge("Uses task boundaries", "boundary"))
+    if results.track.budget is not None:
+        found.append(Badge(f"Training limited to {results.track.budget}", "budget"))
     if results.limit is not None:
         found.append(Badge(f"Limited to {results.limit} clips per task", "limited"))
     if results.status != "complete":
-        done = f"{results.finished_experiences} of {len(results.tasks)} tasks"
+        done = f"{results.finished_experiences} of {results.experiences} tasks"
         found.append(Badge(f"Incomplete: {done}", "incomplete"))
     return found
 
@@ -85,6 +91,31 @@ def cards(results: Results, config: RunConfig) -> list[DirectionCard]:
     return found
 
 
+@dataclass(frozen=True)
+class ModelRow:
+    """The "Avg" numbers of one network in both directions."""
+
+    name: str
+    evaluated: bool  # its scores stand for the method
+    numbers: dict[str, MetricSummary]
+
+
+def models(results: Results) -> list[ModelRow]:
+    """The networks of a method that has several, the one that stands for it first; empty for the others."""
+    if not results.other_models:
+        return []
+    scored = {results.evaluated_model: results.summary}
+    scored |= {name: scores.summary for name, scores in results.other_models.items()}
+    return [
+        ModelRow(
+            name,
+            name == results.evaluated_model,
+            {way: summary.get(way, {}).get("Avg", MetricSummary()) for way in TITLES},  # type: ignore[call-overload]
+        )
+        for name, summary in scored.items()
+    ]
+
+
 def gallery_sizes(results: Results, config: RunConfig) -> list[int]:
     """How many clips each task's queries are ranked among."""
     queries = [task.queries for task in results.tasks]
@@ -100,7 +131,7 @@ def mean_chance(k: int, galleries: Sequence[int]) -> float:
 def _derived(results: Results) -> list[Warning]:
     found = []
     if results.status != "complete":
-        done, tasks = results.finished_experiences, len(results.tasks)
+        done, tasks = results.finished_experiences, results.experiences
         message = f"Not finished ({results.status}): {done} of {tasks} tasks are trained and evaluated. Averages and "
         message += "forgetting are defined once the last one is; what is shown below is what exists so far."
         found.append(Warning(code="incomplete", message=message))

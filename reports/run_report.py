@@ -56,6 +56,8 @@ def render(directory: RunDirectory) -> str:
         badges=headline.badges(results),
         warnings=[*headline.all_warnings(results), *notes],
         cards=headline.cards(results, config),
+        models=headline.models(results),
+        titles=headline.TITLES,
         views=views,
         preferred=len(views) // 2,
         losses=sections.loss_view(events),

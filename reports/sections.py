@@ -79,6 +79,7 @@ def loss_view(events: Sequence[dict[str, Any]]) -> LossView:
 
 def _recall_view(name: str, k: int, results: Results, config: RunConfig) -> RecallView:
     titles = [task.title for task in results.tasks]
+    rows = ["all tasks"] if results.joint_stream else titles
     galleries = gallery_sizes(results, config)
     recalls = _recalls(results, name)
     largest = max([_FAINTEST, *(value for recall in recalls.values() for row in _rows(recall) for value in row)])
@@ -86,24 +87,26 @@ def _recall_view(name: str, k: int, results: Results, config: RunConfig) -> Reca
     return RecallView(
         name=name,
         chance=chance,
-        matrices=[_matrix(way, name, slug, recall, titles, largest) for way, recall in recalls.items()],
+        matrices=[_matrix(way, name, slug, recall, titles, rows, largest) for way, recall in recalls.items()],
         tasks=[
             _task(task, name, k, slug, recalls, titles, galleries[task], largest)
             for task in range(len(titles))
-            if max(len(_rows(recall)) for recall in recalls.values()) > 1
+            if max(len(_rows(recall)) for recall in recalls.values()) > 1 and not results.joint_stream
         ],
         kept=[
             _kept(way, name, slug, recall, titles, chance)
             for way, recall in recalls.items()
             if len(recall.after) == len(titles) > 1
         ],
-        stream=_stream(name, slug, recalls, len(titles)),
-        downloads=[_matrix_table(way, name, recall, titles) for way, recall in recalls.items()],
+        stream=[] if results.joint_stream else _stream(name, slug, recalls, len(titles)),
+        downloads=[_matrix_table(way, name, recall, titles, rows) for way, recall in recalls.items()],
     )
 
 
-def _matrix(way: str, name: str, slug: str, recall: Recall, titles: list[str], largest: float) -> Drawn:
-    figure = figures.accuracy_matrix(recall.before, recall.after, titles, figures.COLOURS[way], largest)
+def _matrix(
+    way: str, name: str, slug: str, recall: Recall, titles: list[str], rows: list[str], largest: float
+) -> Drawn:
+    figure = figures.accuracy_matrix(recall.before, recall.after, titles, rows, figures.COLOURS[way], largest)
     described = f"Heatmap of {name} in percent, {TITLES[way]}: one row after each task, one column per task."
     return Drawn(inline(figure, f"matrix-{slug}-{way}", described), TITLES[way], way)
 
@@ -151,9 +154,9 @@ def _loss_figure(index: int, name: str, events: list[dict[str, Any]], borders: l
     return Drawn(inline(figure, f"loss-{index}", f"{name} over training steps."), name)
 
 
-def _matrix_table(way: str, name: str, recall: Recall, titles: list[str]) -> Download:
+def _matrix_table(way: str, name: str, recall: Recall, titles: list[str], after: list[str]) -> Download:
     rows: list[Sequence[str | float]] = [("before training", *recall.before)] if recall.before else []
-    rows += [(f"after {title}", *row) for title, row in zip(titles, recall.after, strict=False)]
+    rows += [(f"after {title}", *row) for title, row in zip(after, recall.after, strict=False)]
     return csv_download(f"accuracy-{way}-{name.replace('@', '')}", ["", *titles], rows)
 
 

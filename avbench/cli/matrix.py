@@ -19,10 +19,12 @@ class RecallMatrix:
     Args:
         titles: of the tasks, in training order.
         width: of the terminal; when the tasks don't fit, a line summarises them.
+        experiences: of the stream, in order, by default the tasks; a single one holds all tasks.
     """
 
-    def __init__(self, titles: Sequence[str], width: int) -> None:
+    def __init__(self, titles: Sequence[str], width: int, experiences: Sequence[str] | None = None) -> None:
         self.titles = [console.clean(title) for title in titles]
+        self.experiences = self.titles if experiences is None else [console.clean(title) for title in experiences]
         self._wide = LABEL + COLUMN * (len(titles) + 1) <= width
         self._best = [0.0] * len(titles)
 
@@ -51,13 +53,15 @@ class RecallMatrix:
         line = Text(f"{self._label(after):<{LABEL}}")
         for task, score in enumerate(scores):
             line.append(f"{score:{COLUMN}.1f}", self._style(task, after, score))
-        seen = scores[: after + 1]
+        seen = scores[: self._seen(after)]
         line.append(f"{sum(seen) / len(seen):{COLUMN}.1f}" if seen else " " * COLUMN, "bold")
         return line
 
     def _digest(self, after: int, scores: Sequence[float]) -> Text:
         if after < 0:
             return Text(f"before training: mean {sum(scores) / len(scores):.1f}")
+        if self._seen(after) > after + 1:
+            return Text(f"{self._label(after)}: mean {sum(scores) / len(scores):.1f}")
         line = Text(f"{self._label(after)}: just learned {scores[after]:.1f}")
         if after:
             now, best = sum(scores[:after]) / after, sum(self._best[:after]) / after
@@ -67,13 +71,17 @@ class RecallMatrix:
     def _label(self, after: int) -> str:
         if after < 0:
             return "before training"
-        label = f"{after + 1} {self.titles[after]}"
+        label = f"{after + 1} {self.experiences[after]}"
         return label if len(label) < LABEL else label[: LABEL - 4] + "..."
 
+    def _seen(self, after: int) -> int:
+        """How many tasks have been trained on after an experience."""
+        return after + 1 if len(self.experiences) == len(self.titles) else len(self.titles) * (after + 1 > 0)
+
     def _style(self, task: int, after: int, score: float) -> str:
-        if task > after:
+        if task >= self._seen(after):
             return "dim"
-        if task == after:
+        if task == self._seen(after) - 1:
             return "bold green"
         return "red" if score < self._best[task] - DROP else ""
 

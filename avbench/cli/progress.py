@@ -17,7 +17,7 @@ from rich.text import Text
 from avbench.cli import console
 from avbench.cli.counting import PLAIN_SECONDS, plain_counter
 from avbench.cli.matrix import RecallMatrix
-from avbench.cli.summary import show_summary
+from avbench.cli.summary import show_other_models, show_summary
 from avbench.results.journal import Event
 
 
@@ -65,9 +65,10 @@ class Progress:
     def on_run_started(self, event: Event) -> None:
         """Say what runs, where, on what."""
         self._start = event
-        self._matrix = RecallMatrix(event["experiences"], self.out.width)
+        self._matrix = RecallMatrix(event.get("tasks", event["experiences"]), self.out.width, event["experiences"])
         console.line(self.out, *self._title())
-        clips = f"{len(event['experiences'])} tasks, {sum(event['clips']):,} clips, {event['total_steps']:,} steps"
+        tasks = len(event.get("tasks", event["experiences"]))
+        clips = f"{tasks} tasks, {sum(event['clips']):,} clips, {event['total_steps']:,} steps"
         place = f"{event['device']}, {_count(event['threads'], 'thread')}"
         console.line(self.out, f"{clips}; {event['parameters']:,} parameters on {console.clean(place)}")
         console.where(self.out, "Folder", event["directory"])
@@ -94,6 +95,8 @@ class Progress:
         self._show_history(before=len(self._start["experiences"]))
         if event.get("summary"):
             show_summary(self.out, self._title(), event["summary"])
+        if event.get("other_models"):
+            show_other_models(self.out, event["evaluated_model"], event["other_models"])
         for direction, recall in event.get("recall", {}).items():
             values = ", ".join(f"{console.clean(name)} {value:.1f}%" for name, value in recall.items())
             console.line(self.out, f"{console.clean(direction).replace('2', ' to ')} on held-out clips: {values}")

@@ -42,5 +42,29 @@ def show_summary(out: Console, title: Parts, summary: Mapping[str, Mapping[str, 
     out.print()
 
 
+def show_other_models(
+    out: Console, evaluated: str, models: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> None:
+    """Print the "Avg" rows of a method's other networks, such as teachers.
+
+    Args:
+        evaluated: the network the table above is about.
+        models: {name: {direction: {"accuracy", ...}}}.
+    """
+    console.line(out, f"Above: the {console.clean(evaluated)} model. The method's other models, Avg:")
+    for name, directions in models.items():
+        parts = [
+            f"{console.clean(direction).replace('2', ' to ')} A {_plain(row.get('accuracy'))}"
+            f" F {_plain(row.get('forgetting_paper'))}"
+            for direction, row in directions.items()
+        ]
+        console.line(out, f"  {console.clean(name)}: {', '.join(parts)}")
+    out.print()
+
+
+def _plain(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
 def _number(value: float | None, style: str) -> Text:
-    return Text("-" if value is None else f"{value:.1f}", style)
+    return Text(_plain(value), style)
