@@ -1,0 +1,163 @@
+"""What benchmarks of recordings share: a folder of clips, known by their names, and what is said when it isn't there.
+
+"On disk" means that a file of that clip exists. A clip that is on disk and can't be read is quarantined, counted and
+not replaced: which clips a run saw does not depend on a decoder.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field, field_validator
+
+from avbench.benchmarks.lists import ClipList, TaskClips
+from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, absolute
+from avbench.benchmarks.streams import STREAMS, Task
+from avbench.config import Fraction
+from avbench.data.index import MediaIndex, index_media
+from avbench.errors import DataError
+
+if TYPE_CHECKING:
+    from avbench.data.prepare import Source
+
+ENVIRONMENT = "AVBENCH_DATA"
+
+
+def _from_environment() -> Path | None:
+    return Path(named) if (named := os.environ.get(ENVIRONMENT)) else None
+
+
+class RecordedData(ClipData):
+    """What the `data` section of every benchmark of recordings holds.
+
+    Prepared clips are cached by their names alone: give another copy of a data set, with other bytes under the same
+    names, another `cache`.
+    """
+
+    # Folder of clips, read with all folders below it.
+    root: Path | None = Field(default_factory=_from_environment, validate_default=True)
+    csv: Path | None = None  # what lists the clips, where that is not under the root
+    unreadable_share: Fraction = 0.05  # above it the run refuses
+
+    @field_validator("root", "csv")
+    @classmethod
+    def _absolute_paths(cls, path: Path | None) -> Path | None:
+        return absolute(path)
+
+
+class RecordedBenchmark(BenchmarkPlugin):
+    """A benchmark of clips on disk, in tasks that follow from lists of a data set.
+
+    Subclasses name the class variables and say which clips a task has.
+    """
+
+    synthetic = False
+    dataset: ClassVar[str]  # its name for people; benchmarks of one data set share prepared clips
+    file_names: ClassVar[str]  # examples of its clips' names, for people
+    how_to_get: ClassVar[str]  # lists and clips, for people
+
+    @property
+    @abstractmethod
+    def tasks(self) -> tuple[Task, ...]:
+        """In the configured order."""
+
+    @property
+    @abstractmethod
+    def list_files(self) -> Mapping[str, Path]:
+        """What lists the clips, by what it is."""
+
+    @property
+    @abstractmethod
+    def paths(self) -> Mapping[str, Path]:
+        """The file of every listed clip that is on disk, by the clip's id."""
+
+    @abstractmethod
+    def task_clips(self, stream: str, task: Task) -> TaskClips:
+        """The clips on disk that the protocol takes for one stream and task."""
+
+    @abstractmethod
+    def notes(self) -> Iterator[str]:
+        """What a reader of the results should know about the data."""
+
+    @property
+    def unreadable_share(self) -> float:  # type: ignore[override]
+        """As configured."""
+        share: float = self.data.unreadable_share
+        return share
+
+    @property
+    def cache_name(self) -> str:
+        """Shared by whatever reads the data set."""
+        return self.dataset.lower()
+
+    @property
+    def places(self) -> Mapping[str, Path]:
+        """The folder of clips, the lists, and where prepared clips go."""
+        return {"clips": self.media.root, **self.list_files, **super().places}
+
+    def list_clips(self) -> ClipList:
+        """The clips on disk that the protocol takes."""
+        streams = {stream: tuple(self.task_clips(stream, task) for task in self.tasks) for stream in STREAMS}
+        listing = ClipList(self.tasks, streams, tuple(self.notes()))
+        if not listing.clip_ids:
+            raise DataError(
+                f"none of the clips that {_names(self.list_files.values())} lists is in {self.media.root}, though "
+                f"{len(self.media)} media files with names of {self.dataset}'s forms are, such as "
+                f"{next(iter(self.media.files.values())).name}; check that data.root and the lists belong together"
+            )
+        return listing
+
+    def source(self, clip_id: str) -> Source:
+        """Decoding of one clip."""
+        from avbench.data.media import read_clip
+
+        return partial(read_clip, self.paths[clip_id], self.data.preprocessing)
+
+    @cached_property
+    def media(self) -> MediaIndex:
+        """The clips on disk.
+
+        Raises:
+            DataError: there are none; says where they were looked for.
+        """
+        root: Path | None = self.data.root
+        needs = f"{self.name} needs {self.dataset}"
+        if root is None:
+            raise DataError(f"{needs}, but neither data.root nor {ENVIRONMENT} names a folder. {self._without_data}")
+        if not root.is_dir():
+            raise DataError(f"{needs}: looked in {root}, which is no folder. {self._without_data}")
+        index = index_media(root)
+        if not index.files:
+            raise DataError(
+                f"{needs}: looked for clips such as {self.file_names} (mp4, webm or mkv) in {root} and every folder "
+                f"below it and found none{_other_names(index)}. {self._without_data}"
+            )
+        return index
+
+    @property
+    def _without_data(self) -> str:
+        return (
+            f"Name the folder with --data-root FOLDER, --set data.root=FOLDER or the environment variable "
+            f"{ENVIRONMENT}. {self.how_to_get}. Without any data, --bench continual-synth runs the same protocol on an "
+            "embedded world"
+        )
+
+
+def in_both_lists(train: Iterable[str], test: Iterable[str]) -> Iterator[str]:
+    """A note on clips that are trained on and tested with, if there are any."""
+    if both := set(train) & set(test):
+        yield f"{len(both)} clips are in the train list and in the test list: results say nothing about new clips"
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return " or ".join(dict.fromkeys(path.name for path in paths))
+
+
+def _other_names(index: MediaIndex) -> str:
+    odd = index.unparsed
+    return f" ({len(odd)} media files have other names, such as {odd[0].name})" if odd else ""
