@@ -6,6 +6,11 @@ for one. Programming errors stay ordinary exceptions.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from avbench.data.source_file import SourceFile
+
 
 class AvbenchError(Exception):
     """Something the user can mend. `exit_code` is the status the command line leaves with."""
@@ -26,15 +31,20 @@ class DataError(AvbenchError):
 
 
 class MediaError(AvbenchError):
-    """One clip that can't be read. `reason` is a short stable word, such as `no-audio`, used to count such clips."""
+    """One clip that can't be read.
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    Attributes:
+        reason: a short stable word, such as `no-audio`, used to count such clips.
+        source: the file as it was before it was read, where the clip comes from one.
+    """
 
-    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str]]:
+    def __init__(self, reason: str, message: str, source: SourceFile | None = None) -> None:
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())  # file names need not be text
+        self.reason, self.source = reason, source
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, SourceFile | None]]:
         """Picklable, so that worker processes can report it."""
-        return MediaError, (self.reason, str(self))
+        return MediaError, (self.reason, str(self), self.source)
 
 
 class PluginError(AvbenchError):

@@ -127,20 +127,27 @@ class BenchmarkPlugin(ABC):
 
         Args:
             progress: called with the number of clips settled and the number of all clips.
-            retry: try clips again that could not be read earlier.
+            retry: try all clips again that could not be read earlier, not only those whose files have changed.
 
         Raises:
             DataError: there is no data, too many clips can't be read, or the cache can't be written.
         """
-        return self._prepare(self.clip_list, progress, retry)
+        return self._prepare(self.clip_list.clip_ids, progress, retry)
 
-    def build(self, progress: Progress | None = None) -> AudioVideoBenchmark:
+    def build(
+        self, progress: Progress | None = None, left_out: Mapping[str, tuple[str, str]] | None = None
+    ) -> AudioVideoBenchmark:
         """The benchmark, its clips prepared.
+
+        Args:
+            progress: as in `prepare`.
+            left_out: reason and message of clips that were unreadable when the run that is resumed began; they stay
+                out, mended or not, because a run goes on with the very clips it began with.
 
         Raises:
             DataError: as `prepare`, or nothing usable is left of a task.
         """
-        return self._build(self.clip_list, progress)
+        return self._build(self.clip_list, progress, left_out)
 
     def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
         """Clips of no task, from which base weights are made: one train experience and a retrieval one of other clips.
@@ -150,21 +157,32 @@ class BenchmarkPlugin(ABC):
         """
         raise UsageError(f"{self.name} has no clips to make base weights from; use a file with training.base_weights")
 
-    def _prepare(self, listing: ClipList, progress: Progress | None, retry: bool = False) -> PrepareReport:
+    def _prepare(self, clip_ids: Sequence[str], progress: Progress | None, retry: bool = False) -> PrepareReport:
         from avbench.data.prepare import enforce_limit, prepare
 
-        sources = _Sources(listing.clip_ids, self.source)
-        report = prepare(self.cache, sources, self.data.jobs or available_cores(), progress, retry)
-        enforce_limit(report, self.unreadable_share)
+        jobs = self.data.jobs or available_cores()
+        report = prepare(self.cache, _Sources(clip_ids, self.source), jobs, progress, retry)
+        enforce_limit(report, self.unreadable_share, _remedy(self, len(report.quarantined), len(clip_ids)))
         return report
 
-    def _build(self, listing: ClipList, progress: Progress | None) -> AudioVideoBenchmark:
+    def _build(
+        self,
+        listing: ClipList,
+        progress: Progress | None,
+        left_out: Mapping[str, tuple[str, str]] | None = None,
+    ) -> AudioVideoBenchmark:
         from avbench.data.store import ClipStore
 
-        quarantined = self._prepare(listing, progress).quarantined
+        data, left_out = self.data, left_out or {}
+        tried = [clip_id for clip_id in listing.clip_ids if clip_id not in left_out]
+        problems = {**left_out, **self._prepare(tried, progress).quarantined}
+        quarantined = {
+            clip_id: (problems[clip_id][0], _below(getattr(data, "root", None), problems[clip_id][1]))
+            for clip_id in listing.clip_ids
+            if clip_id in problems
+        }
         streams = usable_clips(listing, quarantined)
         ids = [clip_id for clip_id in listing.clip_ids if clip_id not in quarantined]
-        data = self.data
         store = ClipStore(self.cache, ids, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory)
         tested = chain.from_iterable(chain(streams.get(EVALUATION, ()), streams[RETRIEVAL]))
         return AudioVideoBenchmark(
@@ -209,6 +227,22 @@ def absolute(path: Path | None) -> Path | None:
 def available_cores() -> int:
     """CPU cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _below(root: Path | None, message: str) -> str:
+    # Results are published; where the clips lie on this machine is nobody else's business.
+    return message if root is None else message.replace(f"{root}{os.sep}", "")
+
+
+def _remedy(plugin: BenchmarkPlugin, unreadable: int, clips: int) -> str:
+    mend = (
+        "mend the files, which are then tried again by themselves (to try the others again, too: `avbench data "
+        f"prepare --bench {plugin.name} --retry`)"
+    )
+    if "unreadable_share" not in plugin.Config.model_fields:
+        return mend
+    percent = -(-100 * unreadable // max(clips, 1))  # rounded up
+    return f"{mend}, or go on without them: --set data.unreadable_share={percent / 100}"
 
 
 class _Sources(Mapping[str, "Source"]):

@@ -15,8 +15,9 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -24,6 +25,7 @@ import numpy as np
 from avbench.data import clip_file
 from avbench.data.clip import StoredClip
 from avbench.data.preprocessing import FORMAT_VERSION, Preprocessing
+from avbench.data.source_file import SourceFile
 from avbench.errors import DataError
 
 _STALE_SECONDS = 3600.0  # writing a clip takes far less than an hour
@@ -76,26 +78,30 @@ class ClipCache:
         except FileNotFoundError:
             raise DataError(f"clip {clip_id!r} is not in the cache {self.folder}; prepare the data first") from None
         except clip_file.DamagedFileError as error:
-            raise DataError(f"the cached clip {path} is damaged ({error}); {_remove(path)} and prepare again") from None
+            raise DataError(f"the cached clip {path} is damaged ({error}); {_removed(path)}") from None
         except OSError as error:
             raise DataError(f"can't read the cached clip {path}: {error}") from error
         return clip
 
-    def quarantine(self, clip_id: str, reason: str, message: str) -> None:
-        """Record that a clip can't be read, with the short stable reason and the message of its `MediaError`."""
-        record = {"clip_id": clip_id, "reason": reason, "message": message}
+    def quarantine(self, clip_id: str, reason: str, message: str, source: SourceFile | None = None) -> None:
+        """Record that a clip can't be read: reason, message and source of its `MediaError`."""
+        record: dict[str, Any] = {"clip_id": clip_id, "reason": reason, "message": message}
+        if source is not None:
+            record |= {"source": str(source.path), "state": source.state}
         self._publish(self._quarantine_path(clip_id), json.dumps(record, indent=1).encode())
 
     def quarantined(self) -> dict[str, tuple[str, str]]:
-        """Reason and message of every quarantined clip, by clip id in sorted order."""
+        """Reason and message of every quarantined clip whose file is as it was, by clip id in sorted order."""
         found = {}
         for path in (self.folder / "quarantine").glob("*/*/*.json"):
             try:
                 record = json.loads(path.read_bytes())
-                found[str(record["clip_id"])] = (str(record["reason"]), str(record["message"]))
+                entry = str(record["reason"]), str(record["message"])
+                if not _has_changed(record):
+                    found[str(record["clip_id"])] = entry
             except FileNotFoundError:  # lifted by another process a moment ago
                 continue
-            except (ValueError, KeyError, TypeError, OSError) as error:
+            except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
                 raise DataError(f"the quarantine record {path} can't be read ({error}); delete it") from error
         return dict(sorted(found.items()))
 
@@ -142,8 +148,8 @@ class ClipCache:
                 unfinished.unlink(missing_ok=True)
         except OSError as error:
             raise DataError(
-                f"can't write to the clip cache {self.folder}: {error.strerror or error}; make room, or choose another "
-                "place for it, and prepare again (finished clips stay)"
+                f"can't write to the clip cache {self.folder}: {error.strerror or error}; make room, or name another "
+                "place for it in AVBENCH_CACHE, and prepare the data again, or resume the run (finished clips stay)"
             ) from error
 
     def _describe(self) -> None:
@@ -160,6 +166,13 @@ class ClipCache:
         unfinished.replace(path)
 
 
+def _has_changed(record: Mapping[str, Any]) -> bool:
+    if "source" not in record:
+        return False
+    state = record["state"] and tuple(map(int, record["state"]))
+    return SourceFile(Path(record["source"]), state).has_changed()
+
+
 def _file_name(clip_id: str) -> str:
     # Clip ids come from outside: the hash keeps names apart on any file system, the escaped rest is for people.
     encoded = clip_id.encode("utf-8", "surrogatepass")
@@ -167,9 +180,9 @@ def _file_name(clip_id: str) -> str:
     return f"{digest[0]}/{digest[1]}/{digest[:20]}_{quote(encoded, safe='')[:100]}"
 
 
-def _remove(path: Path) -> str:
+def _removed(path: Path) -> str:
     try:
         path.unlink(missing_ok=True)
-    except OSError:
-        return "delete it"
-    return "it was deleted:"
+    except OSError as error:
+        return f"it can't be deleted ({error.strerror}): delete it and prepare the data again"
+    return "it was deleted, and is made anew when the data are prepared again or the run is resumed"

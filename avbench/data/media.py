@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from avbench.data.clip import StoredClip
 from avbench.data.preprocessing import Preprocessing
+from avbench.data.source_file import SourceFile
 from avbench.errors import MediaError
 
 __all__ = ["MediaError", "StoredClip", "read_audio", "read_clip", "read_frames"]
@@ -44,8 +45,18 @@ def read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
     """The first `clip_seconds` of a media file, ready for the cache.
 
     Raises:
-        MediaError: the file can't be read, lacks video or audio, is silent, or more than a second too short.
+        MediaError: the file can't be read, lacks video or audio, is silent, or more than a second too short. Its
+            `source` says how the file was found.
     """
+    source = SourceFile.now(path)
+    try:
+        return _read_clip(path, preprocessing)
+    except MediaError as error:
+        error.source = source
+        raise
+
+
+def _read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
     waveform = read_audio(path, preprocessing.clip_seconds, preprocessing.sample_rate)
     if np.ptp(waveform) <= _QUIETEST:
         raise MediaError("silent", f"{path}: the audio is constant")

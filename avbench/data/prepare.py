@@ -50,13 +50,13 @@ def prepare(
 ) -> PrepareReport:
     """Bring every clip of `sources` into the cache or into its quarantine; finished clips are never built twice.
 
-    Interrupting it loses at most the clips under way.
+    A quarantined clip is tried again once its file has changed. Interrupting it loses at most the clips under way.
 
     Args:
         sources: by clip id. A source is looked up only when its clip has to be built.
         jobs: processes; 1 builds in this one.
         progress: called first with what is there already, then after every clip.
-        retry: build clips again that are quarantined from earlier.
+        retry: try all clips again that are quarantined from earlier.
 
     Raises:
         DataError: the cache can't be written.
@@ -83,21 +83,21 @@ def prepare(
     return PrepareReport(ready, built, {clip_id: quarantined[clip_id] for clip_id in sources if clip_id in quarantined})
 
 
-def enforce_limit(report: PrepareReport, share: float) -> None:
+def enforce_limit(report: PrepareReport, share: float, remedy: str = "mend the files") -> None:
     """Refuse to go on when more than `share` of the clips, in [0, 1], can't be read.
 
     Raises:
-        DataError: names how many, and the reasons with their counts.
+        DataError: names how many, the reasons with their counts, and the remedy.
     """
     total = len(report.ready) + len(report.quarantined)
-    if len(report.quarantined) <= share * total:
+    if not total or len(report.quarantined) / total <= share:
         return
     reasons = Counter(reason for reason, _ in report.quarantined.values())
     counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
     clip_id, (_, message) = next(iter(report.quarantined.items()))
     raise DataError(
-        f"{len(report.quarantined)} of {total} clips can't be read ({counts}), more than the allowed {share:.0%}; "
-        f"for example {clip_id}: {message}. Mend the files, or allow a larger share of unreadable clips"
+        f"{len(report.quarantined)} of {total} clips can't be read ({counts}), more than the allowed "
+        f"{100 * share:g}%; for example {clip_id}: {message}. Remedy: {remedy}"
     )
 
 
@@ -115,7 +115,7 @@ def _build(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
         clip = source()
     except MediaError as error:
         problem = (error.reason, str(error))
-        cache.quarantine(clip_id, *problem)
+        cache.quarantine(clip_id, *problem, error.source)
         return clip_id, problem
     cache.write(clip_id, clip)
     return clip_id, None

@@ -10,7 +10,7 @@ from vggsound_tree import benchmark, file_name, lines, touch, write_clip, write_
 
 from avbench.benchmarks.continual_vs import task_classes
 from avbench.benchmarks.plugin import default_cache
-from avbench.errors import UsageError
+from avbench.errors import DataError, UsageError
 
 ROWS = [
     row
@@ -18,6 +18,8 @@ ROWS = [
     for split in ("train", "test")
     for row in lines(classes.task.classes[0], split, [2 * place + (split == "test")])
 ]
+
+(SPARE,) = lines(next(iter(task_classes().values())).task.classes[1], "train", [99])
 
 
 @pytest.fixture
@@ -32,17 +34,51 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_mended_clip_is_taken_up_on_request(root: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def spare(root: Path, tmp_path: Path) -> Path:
+    """The same folder, but the first task has two train clips, the second of which is a text file."""
+    write_list(root / "vggsound.csv", [*ROWS, SPARE])
+    (root / "video" / file_name(ROWS[0])).write_bytes((tmp_path / "good.mp4").read_bytes())
+    (root / "video" / file_name(SPARE)).write_bytes(b"text")
+    return root
+
+
+def test_a_mended_clip_is_taken_up(root: Path, tmp_path: Path) -> None:
     plugin = benchmark(root, tmp_path / "cache", {"unreadable_share": 0.1})
     seen: list[tuple[int, int]] = []
     assert len(plugin.prepare(lambda done, total: seen.append((done, total))).quarantined) == 1
     assert seen[0] == (0, 16) and seen[-1] == (16, 16)
+    again = plugin.prepare()
+    assert again.built == 0 and len(again.quarantined) == 1
 
     (root / "video" / file_name(ROWS[0])).write_bytes((tmp_path / "good.mp4").read_bytes())
-    assert len(plugin.prepare().quarantined) == 1
-    report = plugin.prepare(retry=True)
+    report = plugin.prepare()
     assert report.built == 1 and not report.quarantined
     assert plugin.inspect().tasks[0].coverage["train"].unreadable == 0
+
+
+def test_too_many_unreadable_clips_are_refused_with_every_remedy(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"1 of 16 .*allowed 5%.*--bench continual-vs --retry.*") as caught:
+        benchmark(root, tmp_path / "cache").prepare()
+    option, _, share = str(caught.value).rpartition("--set data.")[2].partition("=")
+    assert option == "unreadable_share"
+    assert len(benchmark(root, tmp_path / "cache", {option: float(share)}).prepare().quarantined) == 1
+
+
+def test_what_is_published_of_an_unreadable_clip_does_not_tell_where_it_lies(spare: Path, tmp_path: Path) -> None:
+    made = benchmark(spare, tmp_path / "cache", {"unreadable_share": 0.1}).build()
+    ((_, message),) = made.quarantined.values()
+    assert str(tmp_path) not in message and message.startswith(f"video/{file_name(SPARE)}")
+
+
+def test_a_resumed_run_keeps_the_clips_it_began_with_although_one_was_mended(spare: Path, tmp_path: Path) -> None:
+    root = spare
+    began = benchmark(root, tmp_path / "cache", {"unreadable_share": 0.1}).build()
+    (root / "video" / file_name(SPARE)).write_bytes((tmp_path / "good.mp4").read_bytes())
+    resumed = benchmark(root, tmp_path / "cache").build(left_out=began.quarantined)
+    assert resumed.clip_list_hash == began.clip_list_hash
+    assert resumed.quarantined == began.quarantined and resumed.coverage == began.coverage
+    assert benchmark(root, tmp_path / "cache").build().clip_list_hash != began.clip_list_hash
 
 
 def test_sources_reach_other_processes(root: Path, tmp_path: Path) -> None:

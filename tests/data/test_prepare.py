@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import time
 from functools import partial
 
@@ -10,8 +11,10 @@ import pytest
 from stored_clips import RAW, crash, fail, recorded, slow, stored_clip
 
 from avbench.data.cache import ClipCache
+from avbench.data.clip import StoredClip
 from avbench.data.prepare import PrepareReport, enforce_limit, prepare
-from avbench.errors import AvbenchError, DataError
+from avbench.data.source_file import SourceFile
+from avbench.errors import AvbenchError, DataError, MediaError
 
 
 def cache_at(folder) -> ClipCache:
@@ -69,6 +72,69 @@ def test_the_limit_on_unreadable_clips(tmp_path):
     with pytest.raises(DataError, match=r"3 of 30 clips can't be read \(2 short, 1 no-audio\).*allowed 9%.*bad 0"):
         enforce_limit(report, 0.09)
     enforce_limit(PrepareReport((), 0, {}), 0.0)
+    with pytest.raises(DataError, match=r"allowed 0\.5%.*Remedy: pray"):
+        enforce_limit(report, 0.005, "pray")
+
+
+@pytest.mark.parametrize("unreadable", range(1, 100))
+def test_a_share_that_is_just_reached_is_allowed(unreadable):
+    bad = {f"bad {i}": ("short", "message") for i in range(unreadable)}
+    report = PrepareReport(tuple(f"clip {i}" for i in range(100 - unreadable)), 0, bad)
+    enforce_limit(report, float(f"0.{unreadable:02}"))
+    with pytest.raises(DataError):
+        enforce_limit(report, (unreadable - 0.5) / 100)
+
+
+def _read(path) -> StoredClip:
+    source = SourceFile.now(path)
+    if path.exists() and os.access(path, os.R_OK) and path.read_text() == "good":
+        return stored_clip(0)
+    raise MediaError("short", f"{path} is bad", source)
+
+
+@pytest.mark.parametrize("change", ["content", "size", "touched", "appeared", "moved away"])
+def test_a_quarantined_clip_is_tried_again_when_its_file_has_changed(tmp_path, change):
+    cache, path = cache_at(tmp_path / "cache"), tmp_path / "clip"
+    if change != "appeared":
+        path.write_text("evil")
+    sources = {"clip": partial(_read, path), "silent": partial(fail, "silent")}
+    assert list(prepare(cache, sources).quarantined) == ["clip", "silent"]
+    log = tmp_path / "tried"
+    unchanged = {"clip": partial(recorded, log, 0), "silent": partial(recorded, log, 1)}
+    assert list(prepare(cache, unchanged).quarantined) == ["clip", "silent"]
+    assert not log.exists() and list(cache.quarantined()) == ["clip", "silent"]
+
+    if change == "touched":
+        os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1))
+    elif change == "moved away":
+        path.rename(tmp_path / "elsewhere")
+    else:
+        path.write_text({"content": "good", "size": "goodness", "appeared": "good"}[change])
+    assert list(cache.quarantined()) == ["silent"]
+    report = prepare(cache, sources)
+    assert list(report.quarantined) == (["silent"] if change in ("content", "appeared") else ["clip", "silent"])
+    assert cache.quarantined() == report.quarantined  # the newest finding, with the newest state of the file
+    assert prepare(cache, unchanged).quarantined == report.quarantined and not log.exists()
+
+
+def test_a_file_mended_while_it_was_read_is_tried_again(tmp_path):
+    cache, path = cache_at(tmp_path / "cache"), tmp_path / "clip"
+    path.write_text("evil")
+
+    def read_and_mend() -> StoredClip:
+        try:
+            return _read(path)
+        finally:
+            path.write_text("good")
+
+    assert list(prepare(cache, {"clip": read_and_mend}).quarantined) == ["clip"]
+    assert prepare(cache, {"clip": partial(_read, path)}).built == 1
+
+
+def test_reasons_and_sources_survive_the_way_from_another_process(tmp_path):
+    error = MediaError("short", "clip-\udcff is short", SourceFile.now(tmp_path))
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.reason, str(copy), copy.source) == ("short", r"clip-\udcff is short", SourceFile.now(tmp_path))
 
 
 def test_an_interrupt_keeps_what_is_finished(tmp_path):
