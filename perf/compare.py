@@ -3,7 +3,9 @@
     python perf/compare.py finetune er derpp stella --seeds 0 1 2 --jobs 2
 
 Runs that are complete are reused, interrupted ones continued. Each run computes with one thread, `--jobs` at a time.
-Numbers are means over seeds of the average of R@1, R@5 and R@10 and of both directions, with 95% t-intervals.
+Numbers are means over seeds of the average of R@1, R@5 and R@10 and of both directions, with 95% t-intervals. A method
+with teachers has a row for each of its networks. Rows that were made under other conditions than the first strategy's,
+such as a larger batch, are marked: they don't compare.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from scipy.stats import t as student
 
 from avbench.evaluation.chance import chance_recall
 from avbench.results import Results, RunDirectory, stable_hash
+from avbench.results.comparability import comparable
 
 COLUMNS = {
     "A": "accuracy",
@@ -47,17 +50,29 @@ def run(arguments: argparse.Namespace, strategy: str, seed: int) -> Results:
     return RunDirectory.open(directory).read_results()
 
 
-def value(results: Results, name: str) -> float:
-    """One summary number of a run: the Avg column, averaged over both directions."""
-    return mean(getattr(rows["Avg"], name) for rows in results.summary.values())
+def scores(results: Results, model: str, name: str) -> float | None:
+    """One summary number of a network: the Avg column, averaged over both directions; None where undefined."""
+    summary = results.summary if model == results.evaluated_model else results.other_models[model].summary
+    values = [getattr(rows["Avg"], name) for rows in summary.values()]
+    return None if None in values else mean(values)
 
 
-def interval(values: Sequence[float]) -> str:
-    """Mean and half width of the 95% t-interval."""
+def interval(values: Sequence[float | None]) -> str:
+    """Mean and half width of the 95% t-interval; a dash where a value is undefined."""
+    if None in values:
+        return "–"
     if len(values) < 2:
         return f"{values[0]:.2f}"
     half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
     return f"{mean(values):.2f} ± {half:.2f}"
+
+
+def units_per_clip(results: Results) -> float:
+    """Counted compute for each clip of the stream and epoch: 3 for plain training; see avbench.training.compute."""
+    efficiency = results.efficiency
+    trained = efficiency.seconds["data"] + efficiency.seconds["training"]
+    clips = (efficiency.clips_per_second or 0) * trained
+    return efficiency.compute_units / clips
 
 
 def main() -> None:
@@ -74,21 +89,31 @@ def main() -> None:
     names = [(strategy, seed) for seed in arguments.seeds for strategy in arguments.strategies]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         results = dict(zip(names, pool.map(lambda name: run(arguments, *name), names), strict=True))
-    if len({result.comparability_key for result in results.values()}) > 1:
-        raise SystemExit(f"the runs in {arguments.out} were made under different conditions; name another --out")
     first = next(iter(results.values()))
     gallery = sum(task.queries for task in first.tasks)
     chance = mean(chance_recall(k, gallery) for k in (1, 5, 10))
     kind = "SYNTHETIC clips" if first.synthetic else "recordings"
     print(f"{arguments.bench}, profile {arguments.profile}, {kind}, seeds {arguments.seeds}; ", end="")
     print(f"gallery of {gallery} clips, chance {chance:.2f}\n")
-    print("| strategy | " + " | ".join(COLUMNS) + " | minutes |")
-    print("|---|" + "---|" * (len(COLUMNS) + 1))
+    print("| strategy | " + " | ".join(COLUMNS) + " | units per clip | minutes |")
+    print("|---|" + "---|" * (len(COLUMNS) + 2))
+    other = False
     for strategy in arguments.strategies:
         runs = [results[strategy, seed] for seed in arguments.seeds]
-        cells = [interval([value(result, name) for result in runs]) for name in COLUMNS.values()]
-        minutes = mean(sum(result.efficiency.seconds.values()) for result in runs) / 60
-        print(f"| {strategy} | " + " | ".join(cells) + f" | {minutes:.1f} |")
+        marked = not all(comparable(first, result) for result in runs)
+        other = other or marked
+        for model in [runs[0].evaluated_model, *runs[0].other_models]:
+            cells = [interval([scores(result, model, name) for result in runs]) for name in COLUMNS.values()]
+            name = strategy if model == "working" else f"{strategy}, {model} model"
+            if model == runs[0].evaluated_model:
+                minutes = mean(sum(result.efficiency.seconds.values()) for result in runs) / 60
+                units = mean(units_per_clip(result) for result in runs)
+                cells += [f"{units:.1f}", f"{minutes:.1f}"]
+            else:
+                cells += ["", ""]
+            print(f"| {name}{' †' if marked else ''} | " + " | ".join(cells) + " |")
+    if other:
+        print("\n† made under other conditions than the first row; not comparable with it")
     print(f"\ncomparability key: {first.comparability_key}")
 
 

@@ -6,6 +6,10 @@
 
 Clips are noise in the shape of the profile, the rehearsal memory is warm, and every strategy replays as many clips as
 it reads from the stream; the rate counts stream clips only. `largest` searches the largest batch that fits the GPU.
+
+`units` are forward passes of one clip, per clip of the stream, a backward pass counting two: what the cost model of
+docs/strategies.md predicts, and what avbench.training.compute counted in the last step. The last columns compare the
+time of each strategy with that of the first, and that ratio with the ratio of counted units.
 """
 
 from __future__ import annotations
@@ -19,11 +23,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Units a clip of the stream costs, from what each method does (docs/strategies.md); None: no closed form.
+COST_MODEL: dict[str, float | None] = {
+    "finetune": 3,
+    "er": 6,
+    "derpp": 6,
+    "mir": 19,
+    "gmed": 15,
+    "cls-er": 7.2,
+    "lump": 3,
+    "esmer": 7.6,
+    "random": None,
+    "mats": None,
+    "lpis-only": None,
+    "rca-only": None,
+    "stella": None,
+    "stella-plus": None,
+}
+
 
 def measure(options: dict[str, Any], strategy: str, batch: int) -> dict[str, Any]:
     """Median step time and peak memory of one strategy; runs in a process or on a GPU of its own."""
     import torch
 
+    from avbench import registry
     from avbench.config import resolve
     from avbench.evaluation.efficiency import peak_memory
     from avbench.training.session import Session, random_wire
@@ -34,7 +57,7 @@ def measure(options: dict[str, Any], strategy: str, batch: int) -> dict[str, Any
         {"device": options["device"], "precision": options["precision"]},
         {"training": {"batch_size": batch, "base_weights": None}},
     ]
-    if strategy != "finetune":
+    if registry.find("strategies", strategy).load().Config.model_fields:
         overrides.append({"options": {"memory": max(options["memory"], batch)}})
     config = resolve(strategy, options["bench"], options["profile"], overrides=overrides)
     session = Session(config)
@@ -49,17 +72,20 @@ def measure(options: dict[str, Any], strategy: str, batch: int) -> dict[str, Any
             torch.cuda.synchronize()
             if step == options["warmup"]:
                 torch.cuda.reset_peak_memory_stats()
-        start = time.perf_counter()
-        template.run_iteration()
+        start, before = time.perf_counter(), session.compute.units
+        with session.compute.counting():
+            template.run_iteration()
         if cuda:
             torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
+        units = (session.compute.units - before) / batch
     seconds = statistics.median(times[options["warmup"] :])
     peak = peak_memory(session.device)
     return {
         "strategy": strategy,
         "batch": batch,
         "seconds_per_step": seconds,
+        "units_per_clip": units,
         "clips_per_second": batch / seconds,
         "peak_bytes": peak.cuda_allocated if cuda else peak.process,
         "reserved_bytes": peak.cuda_reserved if cuda else None,
@@ -92,13 +118,13 @@ def largest(options: dict[str, Any], strategy: str) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("strategies", nargs="*", default=["finetune", "er", "derpp", "stella"])
+    parser.add_argument("strategies", nargs="*", default=list(COST_MODEL))
     parser.add_argument("--bench", default="continual-synth")
     parser.add_argument("--profile", default="quick")
     parser.add_argument("--batch", default="48", help="clips of the stream per step, or `largest`")
-    parser.add_argument("--memory", type=int, default=160, help="clips in the rehearsal memory")
+    parser.add_argument("--memory", type=int, default=256, help="clips in the rehearsal memory")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--warmup", type=int, default=3)
+    parser.add_argument("--warmup", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; 0 leaves PyTorch's choice")
@@ -120,15 +146,20 @@ def report(options: dict[str, Any], rows: list[dict[str, Any]], cuda: bool) -> N
 
     machine = torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU, {options['threads']} thread(s)"
     print(f"{options['bench']} {options['profile']}, {options['precision']}, {machine}, torch {torch.__version__}\n")
-    print("| strategy | batch | ms/step | clips/s | x first | peak GiB | reserved GiB | M parameters |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = ["strategy", "batch", "ms/step", "clips/s", "peak GiB", "reserved GiB", "M parameters", "units: model"]
+    columns += ["counted", "time x first", "counted x first", "time over counted"]
+    print(f"| {' | '.join(columns)} |")
+    print("|---" * len(columns) + "|")
     for row in rows:
         reserved = "–" if row["reserved_bytes"] is None else f"{row['reserved_bytes'] / 2**30:.2f}"
-        per_clip = row["seconds_per_step"] / row["batch"], rows[0]["seconds_per_step"] / rows[0]["batch"]
+        time_ratio = rows[0]["clips_per_second"] / row["clips_per_second"]
+        unit_ratio = row["units_per_clip"] / rows[0]["units_per_clip"]
+        model = COST_MODEL.get(row["strategy"])
         print(
             f"| {row['strategy']} | {row['batch']} | {1000 * row['seconds_per_step']:.1f} | "
-            f"{row['clips_per_second']:.1f} | {per_clip[0] / per_clip[1]:.2f} | {row['peak_bytes'] / 2**30:.2f} | "
-            f"{reserved} | {sum(row['parameters'].values()) / 1e6:.2f} |"
+            f"{row['clips_per_second']:.1f} | {row['peak_bytes'] / 2**30:.2f} | {reserved} | "
+            f"{sum(row['parameters'].values()) / 1e6:.2f} | {'–' if model is None else model} | "
+            f"{row['units_per_clip']:.2f} | {time_ratio:.2f} | {unit_ratio:.2f} | {time_ratio / unit_ratio:.2f} |"
         )
     if options["json"]:
         content = {"options": options, "machine": machine, "rows": rows}
