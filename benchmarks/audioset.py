@@ -171,7 +171,7 @@ def _first(folders: Sequence[Path], name: str) -> Path | None:
 def _other_train_list(folders: Sequence[Path], absent: Sequence[str]) -> str:
     for train, name in TRAIN_LISTS.items():
         if name not in absent and set(absent) & set(TRAIN_LISTS.values()) and _first(folders, name) is not None:
-            return f", where {name} is: --set data.train_list={train} trains on its clips, unlike the published runs"
+            return f", where {name} is: --set data.train_list={train} trains on its clips"
     return ""
 
 
