@@ -171,8 +171,9 @@ class ContinualRun:
             for name, net in reversed(self.session.strategy.evaluated.items())
         }
         evaluations = dict(reversed(evaluations.items()))
-        result = next(iter(evaluations.values()))  # evaluated last, so the metric still holds its similarities
+        result = next(iter(evaluations.values()))  # evaluated last, so the metric still holds its embeddings
         self.results = run_results.with_evaluation(self.results, evaluations, index)
+        self.results = run_results.with_modality_gap(self.results, *self.metric.embeddings, result.task_of, index)
         self.results = run_results.with_efficiency(self.results, self.session)
         if index + 1 == len(self.steps):
             self._save_examples(result)
@@ -190,7 +191,9 @@ class ContinualRun:
         matrix = self.metric.similarity() if len(self.metric.clip_ids) <= self._largest_saved else None
         primary = name == next(iter(self.session.strategy.evaluated))
         file = f"after-{index + 1:02d}{'' if primary else f'-{name}'}.npz"  # after-00: before any training
-        similarity_files.save(self.directory.similarity / file, result, self.metric.clip_ids, matrix)
+        embeddings = dict(zip(similarity_files.MODALITIES, self.metric.embeddings, strict=True))
+        path = self.directory.similarity / file
+        similarity_files.save(path, result, self.metric.clip_ids, matrix, embeddings)
         return result
 
     @property
@@ -285,4 +288,3 @@ def quiet_evaluator(metric: RetrievalRecall) -> EvaluationPlugin:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Avalanche warns that there is no logger: the journal is ours
         return EvaluationPlugin(metric, collect_all=False)
-

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
 from avbench.config import RunConfig
 from avbench.evaluation.efficiency import clips_per_second, peak_memory
 from avbench.evaluation.forgetting import summarise
+from avbench.evaluation.modality_gap import accumulated_gap, gap_per_task
 from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult
 from avbench.results.comparability import comparability_key
 from avbench.results.provenance import collect_provenance
@@ -18,6 +23,7 @@ from avbench.results.schema import (
     Efficiency,
     MedianRank,
     MetricSummary,
+    ModalityGap,
     ModelScores,
     PeakMemory,
     Provenance,
@@ -79,12 +85,28 @@ def with_evaluation(results: Results, evaluations: Mapping[str, RetrievalResult]
     return results.model_copy(update=changes)
 
 
+def with_modality_gap(
+    results: Results, z_audio: Tensor, z_video: Tensor, task_of: NDArray[np.int64], index: int
+) -> Results:
+    """`results` with the modality gaps of the evaluated network after experience `index`, or before training (-1)."""
+    known, tasks = results.modality_gap, len(results.tasks)
+    gaps = gap_per_task(z_audio, z_video, task_of, tasks)
+    if index < 0:
+        return results.model_copy(update={"modality_gap": ModalityGap(before=gaps)})
+    trained = tasks if results.joint_stream else index + 1
+    accumulated = [*known.accumulated, accumulated_gap(z_audio, z_video, task_of, trained)]
+    gap = ModalityGap(before=known.before, after=[*known.after, gaps], accumulated=accumulated)
+    return results.model_copy(update={"modality_gap": gap})
+
+
 def cut_back(results: Results, trained: int) -> Results:
     """`results` without the evaluations behind experience `trained`: a checkpoint may be older than they are."""
     changed = _cut(results.directions, trained, results)
     others = {name: _cut(scores.directions, trained, results) for name, scores in results.other_models.items()}
+    known = results.modality_gap
+    gap = ModalityGap(before=known.before, after=known.after[:trained], accumulated=known.accumulated[:trained])
     changes = {"directions": changed.directions, "summary": changed.summary, "other_models": others}
-    return results.model_copy(update={**changes, "status": "running"})
+    return results.model_copy(update={**changes, "modality_gap": gap, "status": "running"})
 
 
 def with_new_circumstances(results: Results, new: Provenance) -> Results:

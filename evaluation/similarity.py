@@ -1,19 +1,23 @@
-"""Similarity matrices of a checkpoint on disk: NumPy archives without pickled objects, written atomically."""
+"""Ranks, embeddings and similarities of an evaluation on disk: NumPy archives without pickled objects."""
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
 
 from avbench.errors import RunDirectoryError
 from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult
 from avbench.results.atomic import replacing
+
+MODALITIES = ("audio", "video")
 
 
 @dataclass(frozen=True)
@@ -24,22 +28,29 @@ class Similarity:
         clip_ids: N names.
         task_of: int (N,), the task of each clip.
         ranks: per direction float32 (N,).
-        matrix: float16 (N, N), cosine, rows audio and columns video; None for galleries kept as ranks only.
+        matrix: float16 (N, N), cosine, rows audio and columns video; None for large galleries.
+        embeddings: per modality ("audio", "video") float16 (N, D), normalised; empty in files that have none.
     """
 
     clip_ids: tuple[str, ...]
     task_of: NDArray[np.int32]
     ranks: dict[str, NDArray[np.float32]]
     matrix: NDArray[np.float16] | None
+    embeddings: dict[str, NDArray[np.float16]]
 
 
 def save(
-    path: Path, result: RetrievalResult, clip_ids: Sequence[str], matrix: NDArray[np.floating] | None = None
+    path: Path,
+    result: RetrievalResult,
+    clip_ids: Sequence[str],
+    matrix: NDArray[np.floating] | None = None,
+    embeddings: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write one evaluation to `path` (.npz), replacing an older one only when complete.
 
     Args:
-        matrix: (N, N) cosine similarities in [-1, 1], stored with float16's 3 to 4 digits; None stores ranks only.
+        matrix: (N, N) cosine similarities in [-1, 1], stored with float16's 3 to 4 digits; None leaves it out.
+        embeddings: per modality ("audio", "video") (N, D), stored normalised; None leaves them out.
 
     Raises:
         ValueError: sizes that don't fit each other.
@@ -52,6 +63,8 @@ def save(
     }
     if matrix is not None:
         arrays["similarity"] = np.asarray(matrix).astype(np.float16)
+    for modality, z in (embeddings or {}).items():
+        arrays[f"embedding_{modality}"] = normalize(z.float(), dim=1).half().numpy()
     problem = _problem(arrays)
     if problem:
         raise ValueError(problem)
@@ -79,6 +92,7 @@ def load(path: Path) -> Similarity:
         arrays["task_of"],
         {way: arrays[f"rank_{way}"] for way in DIRECTIONS},
         arrays.get("similarity"),
+        {name: arrays[f"embedding_{name}"] for name in MODALITIES if f"embedding_{name}" in arrays},
     )
 
 
@@ -94,6 +108,11 @@ def _problem(arrays: dict[str, NDArray[np.generic]]) -> str | None:
     matrix = arrays.get("similarity")
     if matrix is not None and (matrix.dtype != np.float16 or matrix.shape != (count, count)):
         return f"similarity has type {matrix.dtype} and shape {matrix.shape}, expected float16 ({count}, {count})"
-    if matrix is not None and not np.isfinite(matrix).all():
-        return "similarity has values that are not finite"
+    embeddings = {name: arrays[name] for name in (f"embedding_{m}" for m in MODALITIES) if name in arrays}
+    for name, rows in embeddings.items():
+        if rows.dtype != np.float16 or rows.ndim != 2 or len(rows) != count:
+            return f"{name} has type {rows.dtype} and shape {rows.shape}, expected float16 ({count}, D)"
+    for name, values in {"similarity": matrix, **embeddings}.items():
+        if values is not None and not np.isfinite(values).all():
+            return f"{name} has values that are not finite"
     return None

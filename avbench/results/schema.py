@@ -18,6 +18,7 @@ Count = Annotated[int, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rank = Annotated[float, Field(ge=1)]
+Gap = Annotated[float, Field(ge=0, le=2.001)]
 
 
 class Record(BaseModel):
@@ -64,6 +65,14 @@ class MetricSummary(Record):
     forgetting_paper: float | None = None  # F over the T - 1 earlier tasks, as printed
     forgetting_official: float | None = None  # F as the released tool computes it
     learned: Percent | None = None  # mean of each task just after it was trained
+
+
+class ModalityGap(Record):
+    """Distance between mean audio and mean video embedding, 0 to 2; one value per task, in training order."""
+
+    before: list[Gap] = []  # before any training; empty when that was not evaluated
+    after: list[list[Gap]] = []  # one row per finished experience
+    accumulated: list[Gap] = []  # after each experience, over the clips of all tasks trained so far
 
 
 class ModelScores(Record):
@@ -169,6 +178,7 @@ class Results(Record):
     directions: dict[Direction, DirectionResult] = {}
     summary: dict[Direction, dict[str, MetricSummary]] = {}  # per direction: "R@1", ..., "Avg"
     other_models: dict[str, ModelScores] = {}  # of a method with teachers, by name
+    modality_gap: ModalityGap = ModalityGap()
     efficiency: Efficiency = Efficiency()
     coverage: dict[str, list[TaskCoverage]] = {}  # per stream, in training order
     quarantined: dict[str, Quarantined] = {}  # by clip id
