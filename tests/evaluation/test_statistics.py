@@ -1,0 +1,114 @@
+"""Intervals and comparisons: against closed forms, brute force, and simulated methods that tie or differ."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from avbench.evaluation.forgetting import average_forgetting
+from avbench.evaluation.statistics import Hits, difference, estimate, holm, tiers
+
+TASKS, PER_TASK = 4, 60
+TASK_OF = np.repeat(np.arange(TASKS), PER_TASK)
+
+
+def simulated(
+    random: np.random.Generator, effect: float, seeds: int = 3, seed_spread: float = 0.5, experiences: int = 1
+) -> Hits:
+    """A method whose recall is 20 % plus `effect`, with seeds that differ by `seed_spread` points."""
+    level = 20 + effect + random.normal(0, seed_spread, (seeds, experiences, 1))
+    return Hits(
+        tuple(range(seeds)), 100 * random.binomial(6, level / 100, (seeds, experiences, len(TASK_OF))) / 6, TASK_OF
+    )
+
+
+def test_a_method_does_not_differ_from_itself() -> None:
+    hits = simulated(np.random.default_rng(0), 0.0)
+    same = difference(hits, hits)
+    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_differences_are_antisymmetric() -> None:
+    random = np.random.default_rng(1)
+    first, second = simulated(random, 0.0), simulated(random, 4.0)
+    there, back = difference(first, second), difference(second, first)
+    assert there.value == pytest.approx(-back.value)
+    assert (there.low, there.p) == (pytest.approx(-back.high), pytest.approx(back.p))
+
+
+def test_simulated_ties_are_called_different_no_more_often_than_the_level() -> None:
+    random = np.random.default_rng(2)
+    called = [
+        difference(simulated(random, 0.0, seeds, spread), simulated(random, 0.0, seeds, spread), replicates=300).p
+        < 0.05
+        for seeds, spread in ((3, 0.0), (3, 0.5), (3, 2.0), (2, 1.0), (5, 1.0))
+        for _ in range(60)
+    ]
+    assert sum(called) <= 24  # of 300; with a true rate of 5 % more than 24 happen once in 100 times
+
+
+def test_a_planted_difference_is_found_with_the_stated_power() -> None:
+    random = np.random.default_rng(3)
+    found = [difference(simulated(random, 6.0), simulated(random, 0.0), replicates=300).p < 0.05 for _ in range(60)]
+    assert sum(found) >= 48  # six points, three seeds, 240 clips: power at least 80 %
+
+
+def test_the_interval_over_queries_is_the_one_of_a_stratified_mean() -> None:
+    hits = simulated(np.random.default_rng(4), 0.0, seeds=1)
+    per_task = hits.values[0, -1].reshape(TASKS, PER_TASK)
+    error = np.sqrt((per_task.var(axis=1) / PER_TASK).sum()) / TASKS
+    found = estimate(hits, replicates=20_000)
+    assert found.value == pytest.approx(per_task.mean())
+    assert found.standard_error == pytest.approx(error, rel=0.03)
+
+
+def test_the_interval_over_seeds_is_students_where_queries_add_nothing() -> None:
+    levels = np.array([10.0, 14.0, 15.0])
+    hits = Hits((0, 1, 2), np.repeat(levels[:, None, None], len(TASK_OF), axis=2), TASK_OF)
+    found = estimate(hits, replicates=20_000)
+    error = levels.std(ddof=1) / np.sqrt(3)
+    assert found.standard_error == pytest.approx(error, rel=0.03)
+    assert found.high - found.value == pytest.approx(student.ppf(0.975, 2) * error, rel=0.08)
+
+
+def test_every_task_weighs_the_same_however_many_clips_it_has() -> None:
+    task_of = np.array([0] * 9 + [1])
+    values = np.array([[[0.0] * 9 + [100.0]]])
+    assert estimate(Hits((0,), values, task_of)).value == 50.0
+
+
+def test_forgetting_is_that_of_the_accuracy_matrix_averaged_over_seeds() -> None:
+    hits = simulated(np.random.default_rng(5), 0.0, experiences=TASKS)
+    expected = np.mean(
+        [average_forgetting(one.reshape(TASKS, TASKS, PER_TASK).mean(axis=2).tolist()) for one in hits.values]
+    )
+    assert estimate(hits, "forgetting").value == pytest.approx(expected)
+    with pytest.raises(ValueError, match="one experience per task"):
+        estimate(simulated(np.random.default_rng(5), 0.0), "forgetting")
+
+
+def test_other_seeds_are_compared_unpaired_with_more_doubt() -> None:
+    random = np.random.default_rng(6)
+    first, second = simulated(random, 5.0), simulated(random, 0.0)
+    renamed = Hits((7, 8, 9), second.values, TASK_OF)
+    assert difference(first, renamed).value == pytest.approx(difference(first, second).value)
+    with pytest.raises(ValueError, match="same clips"):
+        difference(first, Hits((0,), np.zeros((1, 1, 2)), np.array([0, 1])))
+
+
+def test_holm_is_the_step_down_of_its_definition() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_tiers_do_not_depend_on_the_order_of_methods_and_share_ranks() -> None:
+    random = np.random.default_rng(7)
+    methods = {"best": simulated(random, 12.0), "tied": simulated(random, 12.0), "worst": simulated(random, 0.0)}
+    for order in permutations(methods):
+        ranks = tiers({name: methods[name] for name in order})
+        assert ranks == {"best": 1, "tied": 1, "worst": 3}
+    assert tiers({"alone": methods["best"]}) == {"alone": 1}
