@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -74,10 +76,14 @@ def prepare(
     else:
         outcomes = _build_here(cache, sources, missing)
     with closing(outcomes):
-        for done, (clip_id, problem) in enumerate(outcomes, settled + 1):
-            if problem is not None:
-                quarantined[clip_id] = problem
-            report(done, len(sources))
+        try:
+            for done, (clip_id, problem) in enumerate(outcomes, settled + 1):
+                if problem is not None:
+                    quarantined[clip_id] = problem
+                report(done, len(sources))
+        except KeyboardInterrupt as interrupt:
+            outcomes.throw(interrupt)  # closing it would wait for the clips under way
+            raise
     ready = tuple(clip_id for clip_id in sources if clip_id not in quarantined)
     built = len(set(missing) - quarantined.keys())
     return PrepareReport(ready, built, {clip_id: quarantined[clip_id] for clip_id in sources if clip_id in quarantined})
@@ -131,7 +137,7 @@ def _build_in_pool(
             with _pool(min(jobs, len(queue))) as pool:
                 while queue or running:
                     while queue and len(running) < in_flight:
-                        running[pool.submit(_build, cache, queue[0], sources[queue[0]])] = queue[0]
+                        running[_submit(pool, _build, cache, queue[0], sources[queue[0]])] = queue[0]
                         queue.popleft()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         outcome = future.result()
@@ -151,16 +157,41 @@ def _build_in_pool(
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     # Spawned, not forked: a fork copies the locks of torch's and FFmpeg's threads in whatever state they are.
     context = multiprocessing.get_context("spawn")
+    strangers = multiprocessing.active_children()
     with _main_hidden():
         pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_start_worker)
         try:
-            try:
-                pool.submit(_do_nothing).result()
-            except BrokenProcessPool as error:
-                raise AvbenchError("the processes that prepare clips can't start; try data.jobs=1") from error
-            yield pool
+            with _ended_by_interrupt(strangers):
+                try:
+                    _submit(pool, _do_nothing).result()
+                except BrokenProcessPool as error:
+                    raise AvbenchError("the processes that prepare clips can't start; try data.jobs=1") from error
+                yield pool
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            with _ended_by_interrupt(strangers):
+                pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ended_by_interrupt(strangers: Sequence[multiprocessing.process.BaseProcess]) -> Iterator[None]:
+    # Somebody is in a hurry: what is under way is given up, to be made another time.
+    try:
+        yield
+    except KeyboardInterrupt:
+        for process in multiprocessing.active_children():
+            if process not in strangers:
+                process.terminate()
+        raise
+
+
+def _submit(pool: ProcessPoolExecutor, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    # Handing over work may start a process, which inherits the mask: Ctrl-C must not reach it even while it is still
+    # importing, only its parent, which lets the clips under way finish.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(work, *arguments)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -178,10 +209,19 @@ def _main_hidden() -> Iterator[None]:
 
 
 def _start_worker() -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
     torch.set_num_threads(1)  # the parallelism is across clips
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears of it and lets the clips under way finish
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # should somebody unblock it; see `_submit`
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed can't tell its processes, and they would wait for work for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _do_nothing() -> None:

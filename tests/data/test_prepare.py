@@ -3,8 +3,12 @@
 import multiprocessing
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,3 +239,43 @@ def test_processes_that_can_not_start_are_explained(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_start_worker", _exit_at_once)
     with pytest.raises(AvbenchError, match="can't start"):
         prepare(cache_at(tmp_path), {"clip 0": partial(stored_clip, 0)}, jobs=2)
+
+
+PREPARING = """
+import os, signal, sys, time
+from functools import partial
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from stored_clips import RAW, slow
+from avbench.data.cache import ClipCache
+from avbench.data.prepare import prepare
+
+def stop(done, total):
+    if done == 1:
+        os.killpg(0, signal.SIGINT) if sys.argv[3] == "interrupt" else os.kill(os.getpid(), signal.SIGKILL)
+
+sources = {f"clip {seed}": partial(slow, seed, 0.0 if seed == 0 else 60.0) for seed in range(6)}
+start = time.monotonic()
+try:
+    prepare(ClipCache(Path(sys.argv[2]), RAW), sources, 2, stop)
+except KeyboardInterrupt:
+    print("interrupted", time.monotonic() - start < 50)
+"""
+
+
+def _stopped(folder, how: str) -> subprocess.CompletedProcess[str]:
+    """Preparing clips of a minute each, stopped after the first; ends when all its processes have let go of stdout."""
+    arguments = [sys.executable, "-c", PREPARING, str(Path(__file__).parent), str(folder), how]
+    root = Path(__file__).parents[2]
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=root, start_new_session=True, timeout=50)
+
+
+def test_ctrl_c_ends_the_processes_at_once_and_without_a_word(tmp_path):
+    done = _stopped(tmp_path, "interrupt")  # sent to all processes, as a terminal does
+    assert done.returncode == 0 and done.stdout.split() == ["interrupted", "True"] and not done.stderr
+    assert cache_at(tmp_path).contains("clip 0")
+
+
+def test_the_processes_end_with_a_parent_that_is_killed(tmp_path):
+    assert _stopped(tmp_path, "kill").returncode == -signal.SIGKILL
+    assert cache_at(tmp_path).contains("clip 0")
