@@ -13,40 +13,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_run import STEPS, TINY, options
 
 import avbench
+from avbench import registry
 from avbench.training import checkpoint as checkpoints
-
-# A world of eight tasks with one class each: 24 steps of a model that fits in a cache line or two.
-TINY = {
-    "threads": 1,
-    "device": "cpu",
-    "clip": {"image_size": 32, "audio_frames": 64, "mel_bins": 64, "patch": 16},
-    "model": {"width": 16, "heads": 2, "unimodal_depth": 1, "decoder_width": 16, "decoder_heads": 2, "mask_ratio": 0.7},
-    "training": {
-        "epochs": 3,
-        "batch_size": 6,
-        "base_weights": None,
-        "log_every": 1,
-        "checkpoint_minutes": 0.0005,
-    },
-    "evaluation": {"examples": 2},
-    "data": {
-        "jobs": 1,
-        "world": {
-            "image_size": 32,
-            "seconds": 1.28,
-            "classes_per_task": 1,
-            "train_clips": 6,
-            "test_clips": 3,
-        },
-        "preprocessing": {"mel_bins": 64},
-    },
-}
-
-
-def options(strategy: str) -> dict[str, object]:
-    return {} if strategy == "finetune" else {"options": {"memory": 10}}
 
 
 def command(arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -119,12 +90,16 @@ def start(strategy: str, directory: Path, tmp_path: Path) -> subprocess.Popen[by
     return command(["run", *named])
 
 
-@pytest.mark.parametrize("strategy", ["finetune", "er", "derpp", "stella"])
+# Names of another method's algorithm.
+ALIASES = {"flava", "flava-plus", "stella-plus-plus"}
+
+
+@pytest.mark.parametrize("strategy", sorted(set(registry.plugins("strategies")) - ALIASES))
 def test_killed_at_a_random_step_and_resumed_ends_bit_for_bit_the_same(strategy: str, tmp_path: Path) -> None:
     whole = avbench.run(strategy, "continual-synth", out=tmp_path / "whole", **TINY, **options(strategy))
     killed, step = tmp_path / "killed", random.Random(strategy).randrange(1, 20)
     assert end_at(start(strategy, killed, tmp_path), killed, step, signal.SIGKILL) == -signal.SIGKILL
-    assert steps_done(killed) < 24
+    assert steps_done(killed) < STEPS
     torch.set_num_threads(2)  # the run's own choice must hold, not that of whoever resumes it
     assert_same_end(whole, avbench.resume(killed))
     assert torch.get_num_threads() == 1
