@@ -1,78 +1,36 @@
 """Strategies and benchmarks by name, found through entry points; listing them imports none of them.
 
-A plugin's module may have a YAML card of the same name beside it (`stella.py`, `stella.yaml`) with `summary`, `paper`,
-and `presets` (strategies: per benchmark or `benchmark/profile`) or `profiles` (benchmarks). Cards are read without
-importing the module.
+A plugin's module may have a YAML card of the same name beside it (`stella.py`, `stella.yaml`), see
+`avbench.plugins.card`. Ours are registered as everybody's are. Two that claim one name get it neither: whoever uses it
+is told of both, and writes `NAME@DISTRIBUTION` for the one that is meant.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.metadata
-import importlib.util
-import tomllib
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
 
-from avbench.errors import PluginError, UsageError
+from avbench.errors import UsageError
+from avbench.plugins.plugin import SINGULAR, Kind, Plugin
+from avbench.plugins.sources import every_plugin
+from avbench.plugins.unpackaged import VARIABLE
 from avbench.wording import shortened
 
-Kind = Literal["strategies", "benchmarks"]
+__all__ = ["Kind", "Plugin", "find", "plugins"]
 
 
-@dataclass(frozen=True)
-class Plugin:
-    """One registered strategy or benchmark, not yet imported."""
-
-    kind: Kind
-    name: str
-    target: str  # "module:Class"
-    distribution: str
-    version: str
-
-    def card(self) -> dict[str, Any]:
-        """What the YAML file beside the module says, or nothing when there is none."""
-        from avbench.config import read_yaml
-
-        module = self.target.partition(":")[0]
-        try:
-            spec = importlib.util.find_spec(module)
-        except Exception as error:
-            raise PluginError(f"{self.described()} can't be found: {error}") from error
-        path = Path(spec.origin).with_suffix(".yaml") if spec and spec.origin else None
-        return read_yaml(path) if path and path.is_file() else {}
-
-    def load(self) -> Any:
-        """The class itself.
-
-        Raises:
-            PluginError: importing it failed; the message names the distribution to blame.
-        """
-        module, _, attribute = self.target.partition(":")
-        try:
-            return getattr(importlib.import_module(module), attribute)
-        except Exception as error:
-            raise PluginError(f"{self.described()} can't be loaded: {type(error).__name__}: {error}") from error
-
-    def described(self) -> str:
-        """For messages: name and where it comes from."""
-        return f"{self.kind} plugin {self.name!r} ({self.target}, from {self.distribution} {self.version})"
-
-
-@lru_cache(maxsize=2)
 def plugins(kind: Kind) -> dict[str, Plugin]:
-    """All registered plugins of a kind by name, ours first, then third parties'; the first of a name wins."""
-    found: dict[str, Plugin] = {}
-    for plugin in [*_own_checkout(kind), *_installed(kind)]:
-        found.setdefault(plugin.name, plugin)
-    return found
+    """All registered plugins of a kind by name, ours first; a name that is claimed twice stands for a broken one."""
+    variable = os.environ.get(VARIABLE, "")
+    return dict(_plugins(kind, variable, str(Path.cwd()) if variable else "", tuple(sys.path)))
 
 
 def find(kind: Kind, name: str) -> Plugin:
-    """The plugin called `name`.
+    """The plugin called `name`, or `name@distribution`.
 
     Raises:
         UsageError: there is none; the message offers the nearest name.
@@ -80,31 +38,32 @@ def find(kind: Kind, name: str) -> Plugin:
     known = plugins(kind)
     if name in known:
         return known[name]
-    what = "strategy" if kind == "strategies" else "benchmark"
+    plain, _, distribution = name.partition("@")
+    if plain in known:
+        claimed = known[plain].rivals or (known[plain],)
+        named = [plugin for plugin in claimed if plugin.distribution == distribution]
+        if len(named) == 1:
+            return named[0]
     near = get_close_matches(name[:80], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
-    if not known:
-        hint = f"no {what} is installed at all; `avbench doctor` looks into it"
-    raise UsageError(f"there is no {what} called {shortened(name)}; {hint}")
+    raise UsageError(f"there is no {SINGULAR[kind]} called {shortened(name)}; {hint}")
 
 
-def _own_checkout(kind: Kind) -> list[Plugin]:
-    # A checkout need not be installed, and an editable install does not see new entry points: read them at the source.
-    import avbench
-
-    pyproject = Path(avbench.__file__).resolve().parent.parent / "pyproject.toml"
-    if not pyproject.is_file():
-        return []
-    project = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("project", {})
-    if project.get("name") != "avbench":
-        return []
-    points = project["entry-points"].get(f"avbench.{kind}", {})
-    return [Plugin(kind, name, target, "avbench", avbench.__version__) for name, target in points.items()]
+@lru_cache(maxsize=8)
+def _plugins(kind: Kind, variable: str, folder: str, path: tuple[str, ...]) -> dict[str, Plugin]:
+    # The arguments beside `kind` are what the answer depends on.
+    by_name: dict[str, list[Plugin]] = {}
+    for plugin in every_plugin(kind):
+        by_name.setdefault(plugin.name, []).append(plugin)
+    return {name: claims[0] if len(claims) == 1 else _contested(claims) for name, claims in by_name.items()}
 
 
-def _installed(kind: Kind) -> list[Plugin]:
-    found = []
-    for point in importlib.metadata.entry_points(group=f"avbench.{kind}"):
-        name = point.dist.name if point.dist else "unknown"
-        found.append(Plugin(kind, point.name, point.value, name, point.dist.version if point.dist else "?"))
-    return sorted(found, key=lambda plugin: (plugin.distribution != "avbench", plugin.distribution, plugin.name))
+def _contested(claims: Sequence[Plugin]) -> Plugin:
+    first, distributions = claims[0], [plugin.distribution for plugin in claims]
+    origins = " and ".join(dict.fromkeys(plugin.origin() for plugin in claims))
+    targets = ", and ".join(f"{plugin.where or plugin.target} from {plugin.origin()}" for plugin in claims)
+    remedy = "remove all but one"
+    if len(set(distributions)) == len(claims):
+        remedy = f"write {' or '.join(f'{first.name}@{name}' for name in distributions)}, or {remedy}"
+    problem = f"the {SINGULAR[first.kind]} {first.name!r} is registered {len(claims)} times: {targets}; {remedy}"
+    return Plugin(first.kind, first.name, "?", origins, "", problem=problem, rivals=tuple(claims))

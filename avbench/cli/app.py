@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import avbench
-from avbench.cli import data, doctor, listing, pretrain, report, resume, run
+from avbench.cli import data, doctor, listing, plugins, pretrain, report, resume, run
 from avbench.cli.failures import Invocation, cancelled, explain
 
 
@@ -57,6 +57,7 @@ app.command("resume")(resume.resume)
 app.command("report")(report.report)
 app.command("list")(listing.list_plugins)
 app.add_typer(data.app, name="data")
+app.add_typer(plugins.app, name="plugins")
 app.command("pretrain")(pretrain.pretrain)
 app.command("doctor")(doctor.doctor)
 

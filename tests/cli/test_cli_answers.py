@@ -16,7 +16,9 @@ from avbench.results import RunDirectory
 RUN = ["run", "--strategy", "er", "--bench", "toy"]
 
 TOY = """
+from avbench.benchmarks.plugin import BenchmarkPlugin
 from avbench.config import Section
+from avbench.training.strategy import AudioVideoStrategy
 from pydantic import Field
 
 class World(Section):
@@ -28,10 +30,11 @@ class Config(Section):
 class Options(Section):
     memory: int = 10
 
-class Toy:
+class Toy(BenchmarkPlugin):
     Config = Config
+    list_clips = source = cache_name = None
 
-class ER:
+class ER(AudioVideoStrategy):
     Config = Options
 """
 CARD = """

@@ -19,8 +19,10 @@ PLUGIN = """
 from pathlib import Path
 from types import SimpleNamespace as Space
 from pydantic import Field
+from avbench.benchmarks.plugin import BenchmarkPlugin
 from avbench.config import Section
 from avbench.errors import DataError
+from avbench.training.strategy import AudioVideoStrategy
 
 BAD = {f"clip{n}": ("no-audio", f"/x/clip{n}.mp4 has [bold]no[/] sound") for n in range(7)}
 
@@ -29,8 +31,9 @@ class Config(Section):
     jobs: int = 0
     refuse: bool = False
 
-class Toy:
+class Toy(BenchmarkPlugin):
     Config = Config
+    list_clips = source = cache_name = None
 
     def __init__(self, config):
         self.data = Config(**config.data)
@@ -52,6 +55,9 @@ class Toy:
         if self.data.refuse:
             raise DataError(f"7 of 8 clips can't be read (jobs {self.data.jobs}, retry {retry})")
         return Space(ready=("good",), built=1, quarantined=BAD)
+
+class Replay(AudioVideoStrategy):
+    Config = Config
 """
 
 
@@ -62,7 +68,7 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "toy_data_plugin", raising=False)
     toy = Plugin("benchmarks", "toy", "toy_data_plugin:Toy", "third-party", "1")
-    er = Plugin("strategies", "er", "toy_data_plugin:Toy", "third-party", "1")
+    er = Plugin("strategies", "er", "toy_data_plugin:Replay", "third-party", "1")
     monkeypatch.setattr(registry, "plugins", lambda kind: {"toy": toy} if kind == "benchmarks" else {"er": er})
 
 

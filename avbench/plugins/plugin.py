@@ -1,0 +1,149 @@
+"""One plugin: what is known of it before it is imported, and what becomes of it then."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from avbench.errors import AvbenchError, PluginError
+from avbench.plugins import card as cards
+from avbench.plugins.unpackaged import VARIABLE
+
+Kind = Literal["strategies", "benchmarks"]
+SINGULAR = {"strategies": "strategy", "benchmarks": "benchmark"}
+OURS = "avbench"  # the distribution that is not a third party
+
+
+class BrokenPlugin(PluginError):
+    """A plugin that can't be used; nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered strategy or benchmark, not yet imported.
+
+    Attributes:
+        target: `module:Class`.
+        distribution, version: who brought it, and is to blame.
+        where: what people know the target as, if not as that.
+        problem: why it can't be used, as far as that is known without importing it.
+        rivals: where several distributions claim one name, all of them.
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    distribution: str
+    version: str
+    where: str = ""
+    problem: str = ""
+    rivals: tuple[Plugin, ...] = ()
+
+    def card(self) -> dict[str, Any]:
+        """What the YAML file beside the module says, or nothing when there is none; imports nothing.
+
+        Raises:
+            PluginError: the plugin or its card is broken.
+        """
+        if self.problem:
+            raise BrokenPlugin(self.problem)
+        try:
+            return cards.read_card(self.target.partition(":")[0])
+        except AvbenchError as error:
+            raise BrokenPlugin(f"{self.described()}: {error}; {self.remedy()}") from None
+
+    def load(self) -> Any:
+        """The class itself.
+
+        Raises:
+            PluginError: it can't be imported or is none; the message names the distribution to blame.
+        """
+        if self.problem:
+            raise BrokenPlugin(self.problem)
+        base = _base(self.kind)
+        try:
+            found = _look_up(self.target)
+        except (Exception, SystemExit) as error:  # a module may fail with anything, or try to end the process
+            text = f"{type(error).__name__}: {error}"
+            raise BrokenPlugin(f"{self.described()} can't be loaded: {text}; {self.remedy()}") from error
+        if wrong := _misfit(found, base):
+            raise BrokenPlugin(f"{self.described()} is no {SINGULAR[self.kind]}: {wrong}; {self.remedy()}")
+        return found
+
+    def check(self) -> None:
+        """Load it, and hold the presets of its card against its options.
+
+        Raises:
+            PluginError: something is wrong with it.
+        """
+        card, loaded = self.card(), self.load()
+        try:
+            cards.check_presets(card, loaded.Config)
+        except AvbenchError as error:
+            raise BrokenPlugin(f"{self.described()}: {error}; {self.remedy()}") from None
+
+    def described(self) -> str:
+        """For messages: name and where it comes from."""
+        return f"the {SINGULAR[self.kind]} {self.name!r} ({self.where or self.target}, from {self.origin()})"
+
+    def origin(self) -> str:
+        """Distribution and version."""
+        return f"{self.distribution} {self.version}".strip()
+
+    def remedy(self) -> str:
+        """What its user can do about it."""
+        if self.distribution == OURS:
+            return "`avbench doctor` says what of the installation works"
+        if self.distribution == VARIABLE:
+            return f"mend the file, or take it out of {VARIABLE}"
+        return f"mend, update or remove {self.distribution}"
+
+
+def _base(kind: Kind) -> type:
+    """The class that plugins of a kind derive from; importing it takes the seconds that torch takes."""
+    try:
+        if kind == "strategies":
+            from avbench.training.strategy import AudioVideoStrategy
+
+            return AudioVideoStrategy
+        from avbench.benchmarks.plugin import BenchmarkPlugin
+
+        return BenchmarkPlugin
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise BrokenPlugin(f"avbench itself can't be loaded: {text}; `avbench doctor` says what is wrong") from error
+
+
+def _look_up(target: str) -> Any:
+    """What a target names; None, which is no class either, if the module has nothing of that name."""
+    module, _, attribute = target.partition(":")
+    found: Any = importlib.import_module(module)
+    for name in attribute.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _misfit(found: Any, base: type) -> str:
+    """Why `found` can't be used as a plugin that derives from `base`; empty when it can."""
+    from avbench.config import Section
+
+    if found is None:
+        return "the module has nothing of that name"
+    if not inspect.isclass(found):
+        return f"it is a {type(found).__name__}, and must be a class that derives from {_path(base)}"
+    if not issubclass(found, base):
+        return f"the class does not derive from {_path(base)}"
+    if missing := sorted(getattr(found, "__abstractmethods__", ())):
+        return f"the class lacks {', '.join(missing)}"
+    config = getattr(found, "Config", None)
+    if not (inspect.isclass(config) and issubclass(config, Section)):
+        return f"its `Config` must be a class of options that derives from {_path(Section)}"
+    return ""
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
