@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Never
 
 import torch
 from torch import Tensor
 
+from avbench.errors import TaskFreeError
+
+# What clips have elsewhere in Avalanche, and strategies must not see.
+LABELS = frozenset(
+    {"class_id", "class_name", "experience", "experience_id", "label", "labels", "mb_task_id", "mb_y", "target"}
+    | {"targets", "task", "task_id", "task_ids", "task_label", "task_labels", "tasks", "y"}
+)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def no_such_attribute(owner: object, name: str) -> Exception:
+    """The error for an attribute that `owner` does not have, which for labels and tasks is by design."""
+    kind = type(owner).__name__
+    if name in LABELS:
+        return TaskFreeError(f"`{kind}.{name}` was read: a strategy is given clips, without class, task or boundary")
+    return AttributeError(f"{kind!r} object has no attribute {name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +44,15 @@ class Batch:
 
     def __len__(self) -> int:
         return self.audio.shape[0]
+
+    def __getattr__(self, name: str) -> Never:
+        """Nothing else is here.
+
+        Raises:
+            TaskFreeError: what was looked for would tell of classes or tasks.
+            AttributeError: otherwise.
+        """
+        raise no_such_attribute(self, name)
 
     @staticmethod
     def from_wire(audio: Tensor, video: Tensor, clip_id: Iterable[str], device: torch.device | str = "cpu") -> Batch:

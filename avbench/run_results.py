@@ -176,6 +176,9 @@ def _warnings(config: RunConfig, session: Session, benchmark: AudioVideoBenchmar
         found.append(
             ("no-base-weights", "the model starts from random weights; the papers start from pre-trained ones")
         )
+    if session.device.type == "cuda":
+        text = "computed on a GPU: that a run repeats bit for bit has been verified on CPUs only"
+        found.append(("cuda", text))
     if session.strategy.boundary_aware:
         found.append(("boundary-aware", "the method uses the boundaries between tasks; the others may not"))
     if session.strategy.joint_stream:

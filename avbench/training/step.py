@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Never
 
 import torch
 from torch import Tensor
 
-from avbench.batch import Batch
+from avbench.batch import Batch, no_such_attribute
 from avbench.config import ClipShape, ModelConfig, TrainingConfig
 from avbench.model.mae import AudioVideoMAE, Output
 from avbench.model.masking import Keep, Noise
@@ -54,3 +54,7 @@ class Step:
     output: Output = None  # type: ignore[assignment]
     terms: dict[str, Tensor] = field(default_factory=dict)
     notes: dict[str, Tensor] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> Never:
+        """Nothing else is here; as for `Batch`, reading a label or a task is an error of its own."""
+        raise no_such_attribute(self, name)
