@@ -94,12 +94,14 @@ def run_config(config: RunConfig, out: Path | None = None, listeners: Sequence[L
         DataError: there is no data, or too much of it can't be read.
         Interrupted: SIGTERM or Ctrl-C came; everything is saved.
     """
+    from avbench.plugins.blame import blamed
     from avbench.training.session import Session, with_measured_threads
 
-    plugin = _plugin(config)
-    plugin.inspect()  # no data: say so before anything is created
-    config = with_measured_threads(config)
-    session = Session(config)  # likewise for options and weights that don't fit
+    with blamed(config):
+        plugin = _plugin(config)
+        plugin.inspect()  # no data: say so before anything is created
+        config = with_measured_threads(config)
+        session = Session(config)  # likewise for options and weights that don't fit
     directory = RunDirectory.create(out, config) if out else _new_directory(config)
     return _execute(directory, plugin, session, listeners, resumed=False)
 
@@ -111,6 +113,7 @@ def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
         RunDirectoryError: the folder holds no run, or its configuration was changed.
         CheckpointError: the checkpoint is damaged or of another configuration.
     """
+    from avbench.plugins.blame import blamed
     from avbench.training.session import Session, with_measured_threads
 
     opened = RunDirectory.open(Path(directory))
@@ -123,7 +126,8 @@ def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
                 f"{opened.path / 'config.yaml'} was changed after the run had begun; put it back, or start a new run "
                 "with `avbench run --config`"
             )
-    session = Session(with_measured_threads(opened.config))
+    with blamed(opened.config, opened.path):
+        session = Session(with_measured_threads(opened.config))
     return _execute(opened, _plugin(opened.config), session, listeners, resumed=True)
 
 
@@ -134,8 +138,10 @@ def plan(config: RunConfig) -> Plan:
         DataError: there is no data.
     """
     from avbench.planning import plan as forecast
+    from avbench.plugins.blame import blamed
 
-    return forecast(config)
+    with blamed(config):
+        return forecast(config)
 
 
 def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -> Path:
@@ -161,11 +167,12 @@ def _execute(
 ) -> Run:
     from avbench.benchmarks.joint import join_experiences
     from avbench.continual_run import ContinualRun
+    from avbench.plugins.blame import blamed
 
     directory.claim()
     announce = _Announcer(directory, listeners)
     try:
-        with deterministic(), stop_signals() as stopping:
+        with blamed(session.config, directory.path), deterministic(), stop_signals() as stopping:
             benchmark = plugin.build(_stoppable(announce.preparing, stopping, f"avbench resume {directory.path}"))
             if session.strategy.joint_stream:
                 benchmark = join_experiences(benchmark)
