@@ -59,6 +59,10 @@ class RunDirectoryError(AvbenchError):
     """A run directory that holds another run, is damaged, or can't be written."""
 
 
+class OccupiedError(RunDirectoryError):
+    """The folder of a new run is taken: by another run, a process that is about to make one, or other files."""
+
+
 class CheckpointError(RunDirectoryError):
     """A checkpoint that can't be written or safely read."""
 

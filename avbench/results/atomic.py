@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from avbench.errors import RunDirectoryError
+
+CONFIG, REPORT = "config.yaml", "report.html"  # of a run directory
 
 
 @contextmanager
@@ -25,9 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
@@ -45,16 +48,24 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> RunDirectoryError:
-    """The error to raise when writing `path` failed."""
+    """The error to raise when writing `path` failed; it says how to go on."""
+    before, then = "what was there before is unchanged", _next_step(path)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = "free some space there and continue with `avbench resume`"
-        return RunDirectoryError(f"no space left to write {path} (what was there before is unchanged): {remedy}")
+        return RunDirectoryError(f"no space left to write {path} ({before}): free some space there, then {then}")
     reason = error.strerror or str(error)
-    return RunDirectoryError(f"can't write {path} (what was there before is unchanged): {reason}")
+    return RunDirectoryError(f"can't write {path} ({before}): {reason}; mend that, then {then}")
 
 
-def _flush(path: Path) -> None:
-    # A rename is durable only once its folder has been flushed as well.
+def _next_step(path: Path) -> str:
+    run = next((folder for folder in (path, *path.parents[:2]) if (folder / CONFIG).is_file()), None)
+    if run is None:
+        return "repeat the command"  # whatever was being made, there is nothing of it to continue
+    verb = "report" if path.name == REPORT else "resume"
+    return f"continue with `avbench {verb} {shlex.quote(str(run))}`"
+
+
+def flush(path: Path) -> None:
+    """Bring a file or folder to the disk; a rename is durable only once its folder is flushed as well."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

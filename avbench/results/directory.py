@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import shlex
 from pathlib import Path
 from typing import BinaryIO
 
 from avbench.config import RunConfig, dump, read_yaml, validate
-from avbench.errors import RunDirectoryError, UsageError
-from avbench.results.atomic import unwritable, write_atomically
+from avbench.errors import OccupiedError, RunDirectoryError, UsageError
+from avbench.paths import check_name
+from avbench.results.atomic import CONFIG, REPORT, unwritable, write_atomically
 from avbench.results.journal import Journal
-from avbench.results.schema import Results, parse_results
+from avbench.results.schema import Results, how_to_replace, parse_results
+from avbench.wording import shortened
 
-CONFIG = "config.yaml"
 FOLDERS = ("checkpoints", "similarity", "examples", "figures")
 
 
@@ -46,7 +48,8 @@ class RunDirectory:
         """Make `path` the folder of a new run and claim it for this process.
 
         Raises:
-            RunDirectoryError: it holds another run or other files, or can't be written; nothing in it was changed.
+            OccupiedError: it holds another run or other files, or another process is about to put one there.
+            RunDirectoryError: it can't be written. Whatever was in it was not changed.
         """
         cls.check_free(path)
         try:
@@ -66,14 +69,23 @@ class RunDirectory:
         """Make sure that `create` would not meet another run or other files in `path`.
 
         Raises:
-            RunDirectoryError: it would; the message says what is there.
+            OccupiedError: it would; the message says what is there.
+            RunDirectoryError: there can't be such a folder, or nobody may look into it.
         """
-        if (path / CONFIG).exists():
-            raise _holds_a_run(path)
-        if path.exists() and not path.is_dir():
-            raise RunDirectoryError(f"{path} is a file, not a folder; choose another --out")
-        if path.is_dir() and any(item.name not in (*FOLDERS, ".lock") or _occupied(item) for item in path.iterdir()):
-            raise RunDirectoryError(f"{path} holds other files and is not the folder of a run; choose another --out")
+        try:
+            check_name(path)
+            if (path / CONFIG).exists():
+                raise _holds_a_run(path)
+            if path.exists() and not path.is_dir():
+                raise OccupiedError(f"{path} is a file, not a folder; choose another --out")
+            if path.is_dir() and any(map(_is_foreign, path.iterdir())):
+                raise OccupiedError(f"{path} holds other files and is not the folder of a run; choose another --out")
+        except ValueError as error:
+            raise RunDirectoryError(f"--out: {error}") from None
+        except OSError as error:
+            raise RunDirectoryError(
+                f"can't look at {shortened(str(path))}: {error.strerror}; choose another --out"
+            ) from None
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -85,7 +97,7 @@ class RunDirectory:
         try:
             found = path.is_dir()
         except OSError as error:
-            raise RunDirectoryError(f"can't look at {str(path)[:200]!r}: {error.strerror}") from None
+            raise RunDirectoryError(f"can't look at {shortened(str(path))}: {error.strerror}") from None
         if not found:
             raise RunDirectoryError(f"there is no folder {path}; name the folder of a run, such as runs/NAME")
         if not (path / CONFIG).is_file():
@@ -119,7 +131,7 @@ class RunDirectory:
     @property
     def report(self) -> Path:
         """The report, whether or not it has been written yet."""
-        return self.path / "report.html"
+        return self.path / REPORT
 
     @property
     def results(self) -> Path:
@@ -141,7 +153,7 @@ class RunDirectory:
         except OSError as error:
             self.release()
             if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise RunDirectoryError(f"another process is at work on the run in {self.path}") from error
+                raise OccupiedError(f"another process is at work on the run in {self.path}") from error
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # some network folders have no locks
                 raise unwritable(self.path, error) from error
 
@@ -167,24 +179,33 @@ class RunDirectory:
             RunDirectoryError: there are none yet, they are damaged, or a newer avbench wrote them.
         """
         if not self.results.is_file():
-            raise RunDirectoryError(f"{self.path} holds no results yet; continue the run with `avbench resume`")
+            if any(self.checkpoints.glob("step-*")):  # what they continue is told by the results only
+                raise RunDirectoryError(f"{self.results} is gone; {how_to_replace(self.results)}")
+            raise RunDirectoryError(f"{self.path} holds no results yet; continue the run with `{_resume(self.path)}`")
         try:
             text = self.results.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RunDirectoryError(f"can't read {self.results}: {error}") from error
+        except OSError as error:
+            raise RunDirectoryError(f"can't read {self.results}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise RunDirectoryError(f"{self.results} is damaged: {error}; {how_to_replace(self.results)}") from error
         return parse_results(text, self.results)
 
 
-def _occupied(item: Path) -> bool:
-    return item.is_dir() and any(item.iterdir())
+def _is_foreign(item: Path) -> bool:
+    # What a run that could not be created leaves behind is nobody's.
+    return item.name not in (*FOLDERS, ".lock") or (item.is_dir() and any(item.iterdir()))
 
 
-def _holds_a_run(path: Path) -> RunDirectoryError:
+def _holds_a_run(path: Path) -> OccupiedError:
     try:
         config = RunDirectory.open(path).config
         described = f"another run ({config.strategy} on {config.bench}, {config.profile}, seed {config.seed})"
     except RunDirectoryError:
         described = "another run"
-    return RunDirectoryError(
-        f"{path} already holds {described}; continue it with `avbench resume {path}`, or choose another --out"
+    return OccupiedError(
+        f"{path} already holds {described}; continue it with `{_resume(path)}`, or choose another --out"
     )
+
+
+def _resume(path: Path) -> str:
+    return shlex.join(["avbench", "resume", str(path)])

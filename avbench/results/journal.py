@@ -55,11 +55,24 @@ class Journal:
         Raises:
             RunDirectoryError: the file can't be read, or a line before the last is damaged.
         """
+        events, damaged = self.salvage()
+        if damaged:
+            text = f"line {damaged[0]} of the journal {self.path} is damaged: it is not a JSON event"
+            raise RunDirectoryError(text)
+        return events
+
+    def salvage(self) -> tuple[list[Event], list[int]]:
+        """As `read`, but damaged lines are left out; also their numbers, counted from 1.
+
+        Raises:
+            RunDirectoryError: the file can't be read.
+        """
         try:
             content = self.path.read_bytes()
         except OSError as error:
             raise RunDirectoryError(f"can't read the journal {self.path}: {error.strerror or error}") from error
-        return self._parse(content)[0]
+        events, damaged, _ = _parse(content)
+        return events, damaged
 
     def close(self) -> None:
         """Let go of the file; a later `append` opens it again."""
@@ -85,23 +98,18 @@ class Journal:
     def _cut_torn_line(self) -> None:
         if self.path.exists():
             content = self.path.read_bytes()
-            whole = self._parse(content)[1]
+            whole = _parse(content)[2]
             if whole < len(content):
                 os.truncate(self.path, whole)
 
-    def _parse(self, content: bytes) -> tuple[list[Event], int]:
-        """The events, and the length in bytes of the lines that hold them."""
-        lines = content.splitlines(keepends=True)
-        events: list[Event] = []
-        whole = 0
-        for number, line in enumerate(lines, start=1):
-            event = _event(line)
-            if event is None and number < len(lines):
-                raise RunDirectoryError(f"line {number} of the journal {self.path} is damaged: it is not a JSON event")
-            if event is not None:
-                events.append(event)
-                whole += len(line)
-        return events, whole
+
+def _parse(content: bytes) -> tuple[list[Event], list[int], int]:
+    """The events, the numbers of damaged lines, and the length in bytes of all but a torn last line."""
+    lines = content.splitlines(keepends=True)
+    found = [_event(line) for line in lines]
+    torn = bool(lines) and found[-1] is None
+    damaged = [number for number, event in enumerate(found, start=1) if event is None and number < len(lines)]
+    return [event for event in found if event is not None], damaged, len(content) - (len(lines[-1]) if torn else 0)
 
 
 def _event(line: bytes) -> Event | None:
@@ -109,9 +117,11 @@ def _event(line: bytes) -> Event | None:
         return None
     try:
         event = json.loads(line)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        if b"\\u" in line:
+            json.dumps(event, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) and "event" in event else None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
 def _finite(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -220,10 +221,10 @@ def parse_results(text: str, where: Path) -> Results:
     """
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise RunDirectoryError(f"{where} is damaged: not valid JSON ({error})") from error
+    except (ValueError, RecursionError) as error:  # also endless numbers and bottomless nesting
+        raise RunDirectoryError(f"{where} is damaged: not valid JSON ({error}); {how_to_replace(where)}") from error
     if not isinstance(content, Mapping):
-        raise RunDirectoryError(f"{where} is damaged: it holds no results")
+        raise RunDirectoryError(f"{where} is damaged: it holds no results; {how_to_replace(where)}")
     version = content.get("schema_version")
     if isinstance(version, int) and version > SCHEMA_VERSION:
         known = f"this avbench reads up to schema {SCHEMA_VERSION}"
@@ -233,4 +234,11 @@ def parse_results(text: str, where: Path) -> Results:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "results"
-        raise RunDirectoryError(f"{where} does not hold valid results: {place}: {first['msg']}") from error
+        text = f"{where} does not hold valid results: {place}: {first['msg']}; {how_to_replace(where)}"
+        raise RunDirectoryError(text) from error
+
+
+def how_to_replace(where: Path) -> str:
+    """What to do about results that are lost: checkpoints don't hold the scores of earlier experiences."""
+    again = shlex.join(["avbench", "run", "--config", str(where.with_name("config.yaml"))])
+    return f"put back a copy of it, or do the run again, `{again}`"

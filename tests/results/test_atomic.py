@@ -57,6 +57,26 @@ def test_a_reader_sees_the_old_file_until_the_block_has_ended(file):
     assert file.read_text() == "new"
 
 
+@pytest.mark.parametrize(
+    ("place", "advice"),
+    [
+        ("results.json", "avbench resume '{run}'"),
+        ("similarity/after-01.npz", "avbench resume '{run}'"),
+        ("report.html", "avbench report '{run}'"),
+        ("../base.safetensors", "repeat the command"),
+    ],
+)
+def test_advice_on_a_full_disk_fits_what_was_being_written(tmp_path, monkeypatch, place, advice):
+    run = tmp_path / "my runs" / "one"
+    (run / "similarity").mkdir(parents=True)
+    write_atomically(run / "config.yaml", "seed: 1")
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
+    with pytest.raises(RunDirectoryError, match="no space left") as caught:
+        write_atomically((run / place).resolve(), "new")
+    assert advice.format(run=run) in str(caught.value)
+    assert ("avbench" in str(caught.value)) == ("avbench" in advice)
+
+
 def test_other_failures_name_the_file_and_the_reason(tmp_path):
     with pytest.raises(RunDirectoryError, match=r"nowhere.*No such file"):
         write_atomically(tmp_path / "nowhere" / "x.json", "text")

@@ -69,6 +69,22 @@ def test_damage_before_the_last_line_is_reported_with_its_place(tmp_path):
         Journal(path).read()
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"garbage", b"\0" * 40, b"[" * 100_000, b'{"step": 1}', b"9" * 5000, b'{"event": "\\udcff"}', b"\xff"]
+)
+def test_damaged_lines_are_left_out_and_do_not_hinder_appending(tmp_path, garbage):
+    path = tmp_path / "journal.jsonl"
+    fill(path, 4)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + garbage + b"\n" + garbage + b"\n" + lines[2] + lines[3] + b'{"event": "torn')
+    journal = Journal(path)
+    events, damaged = journal.salvage()
+    assert [event["step"] for event in events] == [0, 2, 3] and damaged == [2, 3]
+    journal.append({"event": "step", "step": "new"})
+    events, damaged = journal.salvage()
+    assert [event["step"] for event in events] == [0, 2, 3, "new"] and damaged == [2, 3]
+
+
 def test_appending_never_changes_what_was_there(tmp_path):
     path = tmp_path / "journal.jsonl"
     fill(path, 3)

@@ -79,9 +79,16 @@ def test_a_newer_schema_is_refused_with_the_remedy():
         parse_results(json.dumps(newer), WHERE)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"status": "complete"}', '{"schema_version": "x"}'])
-def test_damaged_text_is_one_error_that_names_the_file(text):
-    with pytest.raises(RunDirectoryError, match=r"results\.json"):
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", '{"status": "complete"}', '{"schema_version": "x"}'),
+        *("[" * 100_000, '{"a": ' * 100_000, "9" * 5000, '{"schema_version": ' + "9" * 5000 + "}"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_damaged_text_is_one_error_that_names_the_file_and_the_remedy(text):
+    with pytest.raises(RunDirectoryError, match=r"results\.json.*avbench run --config runs/x/config\.yaml"):
         parse_results(text, WHERE)
 
 

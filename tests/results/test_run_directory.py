@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from avbench.config import RunConfig
-from avbench.errors import RunDirectoryError
+from avbench.errors import OccupiedError, RunDirectoryError
 from avbench.results import Results, RunDirectory
 
 CONFIG = RunConfig(
@@ -69,10 +69,38 @@ def test_creation_that_failed_on_a_full_disk_can_be_repeated(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full_disk)
-    with pytest.raises(RunDirectoryError, match="no space left"):
+    with pytest.raises(RunDirectoryError, match=r"no space left.*then repeat the command$") as caught:
         RunDirectory.create(tmp_path / "run", CONFIG)
+    assert not isinstance(caught.value, OccupiedError)  # another folder would be just as full
     monkeypatch.undo()
     RunDirectory.create(tmp_path / "run", CONFIG).release()
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "b/" * 3000, "c\udcff"])
+def test_names_that_no_folder_can_have_are_refused(tmp_path, name):
+    for attempt in (RunDirectory.check_free, lambda path: RunDirectory.create(path, CONFIG)):
+        with pytest.raises(RunDirectoryError, match=r"--out: the name .* use a") as caught:
+            attempt(tmp_path / name)
+        assert len(str(caught.value)) < 300
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_taken_is_told_from_one_that_cannot_be_made(created, tmp_path):
+    (tmp_path / "file").touch()
+    for taken in (created.path, tmp_path / "file", tmp_path):
+        with pytest.raises(OccupiedError):
+            RunDirectory.create(taken, CONFIG)
+
+
+def test_lost_results_of_a_run_that_had_some_are_told_apart_from_none_yet(created):
+    with pytest.raises(RunDirectoryError, match=r"no results yet.*avbench resume"):
+        created.read_results()
+    (created.checkpoints / "step-000000001-0000").mkdir()
+    with pytest.raises(RunDirectoryError, match=r"is gone; put back a copy.*avbench run --config .*config\.yaml"):
+        created.read_results()
+    created.results.write_bytes(b"\xff")
+    with pytest.raises(RunDirectoryError, match=r"is damaged.*put back a copy"):
+        created.read_results()
 
 
 def test_a_full_disk_keeps_the_previous_results(created, monkeypatch):
