@@ -33,12 +33,12 @@ class ComputeMeter:
 
         # Functions, not methods: a network that is copied later keeps reporting to this meter, not to a copy of it.
         def count_linear(module: nn.Linear, inputs: Sequence[Tensor], output: Tensor) -> None:
-            self._add(2 * module.in_features * output.numel())
+            self._add(2 * module.in_features * output.numel(), output)
 
         def count_attention(module: Attention, inputs: Sequence[Any], output: Tensor) -> None:
             # Scores, and their product with the values, for each part of the packed sequence.
             clips, _, width = output.shape
-            self._add(sum(4 * clips * width * length**2 for length in inputs[1]))
+            self._add(sum(4 * clips * width * length**2 for length in inputs[1]), output)
 
         for module in (module for root in (net, *others) for module in root.modules()):
             if isinstance(module, nn.Linear):
@@ -71,6 +71,6 @@ class ComputeMeter:
         measured, self.operations = self.operations, 0
         return measured
 
-    def _add(self, operations: int) -> None:
+    def _add(self, operations: int, output: Tensor) -> None:
         if self._counting:
-            self.operations += 3 * operations if torch.is_grad_enabled() else operations
+            self.operations += 3 * operations if output.requires_grad else operations

@@ -81,7 +81,7 @@ class GuardedStrategy(BaseSGDPlugin):  # type: ignore[misc]  # Avalanche is unty
         self.plugin = plugin
         kind = type(plugin)
         for event in BOUNDARY_EVENTS:
-            if getattr(kind, event, None) is not getattr(BaseSGDPlugin, event):
+            if event in vars(plugin) or getattr(kind, event, None) is not getattr(BaseSGDPlugin, event):
                 raise TaskFreeError(
                     f"{kind.__name__} listens to `{event}`, which tells where an experience begins or ends; remove it, "
                     "or declare `boundary_aware = True`"
