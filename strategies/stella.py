@@ -9,57 +9,41 @@ released code differ, docs/stella.md says which we follow.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from pydantic import Field as Option
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from avbench.errors import UsageError
 from avbench.model.masking import Keep
-from avbench.model.matching import AudioVideoMatching, matching_pairs
+from avbench.model.matching import AudioVideoMatching, QueriesKeys, matching_pairs
 from avbench.model.relation import correlation, importance, weighted_query
-from avbench.model.selection import chunk_count, select_chunks, select_tokens, top_tokens
-from avbench.strategies.derpp import DERPlusPlus, DERPlusPlusConfig
+from avbench.model.selection import top_tokens
+from avbench.strategies.patch_selection import MODALITIES, DrawnPatches, DrawnPatchesConfig
 from avbench.training.memory import Field
 from avbench.training.strategy import Context, Step
 
-MODALITIES = ("audio", "video")
+Pair = Sequence[Tensor]  # one for audio, one for video
 
 
-class StellaConfig(DERPlusPlusConfig):
+class StellaConfig(DrawnPatchesConfig):
     """Options of STELLA; alpha, beta and rho are STELLA, Table 5, for Continual-VS."""
 
-    sampling_ratio: float = Option(0.5, gt=0, le=1)  # rho: share of the patches that is trained on
     temperature: float = Option(0.4, gt=0)  # beta: sharpness of the importance scores
-    chunk: int | None = Option(None, ge=1)  # patches a chunk is long; by default 4 along time, 1 along frequency
     audio_selection: Literal["time", "frequency", "none"] = "time"
 
 
-class Stella(DERPlusPlus):
+class Stella(DrawnPatches):
     """DER++ on the patches that carry audio-video correlation and are safe for the past."""
 
     Config = StellaConfig
 
     def setup(self, context: Context) -> None:
         """Build the matching module, from base weights where there are any."""
-        shape, config = context.shape, self.config
-        self.audio_count = int(shape.audio_tokens * config.sampling_ratio)
-        self.video_count = int(shape.video_tokens * config.sampling_ratio)
         model, init = context.model, context.generators["init"]
         self.matching = AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, init)
-        if self.audio_count <= context.net.visible_audio or self.video_count <= context.net.visible_video:
-            raise UsageError(
-                f"options.sampling_ratio = {config.sampling_ratio} leaves nothing to reconstruct: model.mask_ratio = "
-                f"{context.model.mask_ratio} shows {1 - context.model.mask_ratio:.0%} of all patches to the encoder"
-            )
-        self.chunk = config.chunk or (4 if config.audio_selection == "time" else 1)
-        if config.audio_selection != "none":
-            try:
-                self.chunks = chunk_count(shape.audio_grid, self.chunk, config.audio_selection)
-            except ValueError as error:
-                raise UsageError(f"options.chunk = {self.chunk}: {error}") from None
         weights = {k.removeprefix("matching."): v for k, v in context.base_weights.items() if k.startswith("matching.")}
         if weights:
             self.matching.load_state_dict(weights)
@@ -81,48 +65,54 @@ class Stella(DERPlusPlus):
         own = {"importance_audio": audio, "importance_video": video, "query_audio": query, "query_video": query}
         return super().memory_fields() | own | {"correlation_audio": audio, "correlation_video": video}
 
+    @torch.no_grad()
     def patches(self, step: Step) -> Keep:
         """The patches of stream and replayed clips, from fresh scores for the stream and stored ones for replay."""
-        with torch.no_grad():
-            step.notes |= self._scores(step)
-            rows = {k: self._with_replay(step, k) for k in step.notes if k.startswith(("importance", "correlation"))}
-            audio, video = rows["importance_audio"], rows["importance_video"]
-            risky_audio = self._uniform(audio.shape) < rows["correlation_audio"]  # Bernoulli draws
-            risky_video = self._uniform(video.shape) < rows["correlation_video"]
-            chosen = select_tokens(video, risky_video, self.video_count, self._uniform(video.shape))
-            return Keep(audio=self._select_audio(audio, risky_audio), video=chosen)
+        step.notes |= self._scores(step)
+        weights = [self.rows(step, f"importance_{modality}") for modality in MODALITIES]
+        risks = [self.rows(step, f"correlation_{modality}") for modality in MODALITIES]
+        return self.draw_patches(weights, [self.uniform(risk.shape) < risk for risk in risks])  # Bernoulli draws
+
+    def rows(self, step: Step, name: str) -> Tensor:
+        """The scores `name` of the joint batch: of this step for the stream, as they were stored for replayed clips."""
+        return step.notes[name] if step.replay is None else torch.cat([step.notes[name], step.replay.fields[name]])
 
     def _scores(self, step: Step) -> dict[str, Tensor]:
-        """Importance and correlation of the stream's clips, without a graph and over all their patches."""
+        """Importance and correlation of the stream's clips, over all their patches."""
         codes = self.net.encode_tokens(step.stream)
         tokens = self.net.fuse(*codes)
         qk = self.matching.queries_keys(*tokens)
-        scores = importance(qk.query_audio, qk.key_video, qk.query_video, qk.key_audio, self.config.temperature)
-        top = top_tokens(scores[0], self.audio_count), top_tokens(scores[1], self.video_count)
+        scores = self.importance(qk)
+        top = [self.important(score, self.counts[modality]) for score, modality in zip(scores, MODALITIES, strict=True)]
         queries = weighted_query(qk.query_audio, scores[0], top[0]), weighted_query(qk.query_video, scores[1], top[1])
-        risks = [torch.zeros_like(score) for score in scores]
-        if step.replay is not None:
-            # Clip i of the stream is compared with replayed clip i; a short memory is gone through again.
-            pair = torch.arange(len(step.stream), device=self.context.device) % len(step.replay)
-            past = [step.replay.fields[f"query_{modality}"][pair] for modality in MODALITIES]
-            risks[0] = correlation(qk.key_audio, queries[1], past[1], top[0], scores[0].shape[1])
-            risks[1] = correlation(qk.key_video, queries[0], past[0], top[1], scores[1].shape[1])
+        risks = self.correlation(step, (qk.key_audio, qk.key_video), queries, top)
         groups = {"codes": codes, "fused": tokens, "importance": scores, "query": queries, "correlation": risks}
         return {f"{name}_{m}": pair[i] for name, pair in groups.items() for i, m in enumerate(MODALITIES)}
 
-    def _with_replay(self, step: Step, name: str) -> Tensor:
-        return step.notes[name] if step.replay is None else torch.cat([step.notes[name], step.replay.fields[name]])
+    def importance(self, qk: QueriesKeys) -> Pair:
+        """How much each patch matters to the other modality: audio (B, M) and video (B, N), rows sum to one."""
+        return importance(qk.query_audio, qk.key_video, qk.query_video, qk.key_audio, self.config.temperature)
 
-    def _select_audio(self, scores: Tensor, excluded: Tensor) -> Tensor:
-        """Algorithm 1: whole stretches of time, so that the spectrogram stays readable as sound."""
-        if self.config.audio_selection == "none":
-            return select_tokens(scores, excluded, self.audio_count, self._uniform(scores.shape))
-        grid, axis = self.context.shape.audio_grid, self.config.audio_selection
-        noise, coin = self._uniform((len(scores), self.chunks)), self._uniform((len(scores),), "coin") < 0.5
-        return select_chunks(scores, excluded, self.audio_count, self.chunk, grid, axis, noise, coin)
+    def important(self, scores: Tensor, count: int) -> Tensor:
+        """The ids (B, count) of the patches whose correlation with the past is assessed."""
+        return top_tokens(scores, count)
 
-    def _uniform(self, shape: Any, name: str = "aux") -> Tensor:
-        return torch.rand(shape, generator=self.generators[name]).to(self.context.device, non_blocking=True)
+    def correlation(self, step: Step, keys: Pair, queries: Pair, top: Pair) -> Pair:
+        """How much rather each patch answers a past clip's query than its own clip's: audio (B, M) and video (B, N).
+
+        Args:
+            step: the step, its replay drawn.
+            keys: of all patches, audio and video.
+            queries: the weighted-mean queries of the stream's clips, likewise.
+            top: ids of the patches that are assessed, likewise; the others have zero.
+        """
+        if step.replay is None:
+            return [torch.zeros(len(key), key.shape[2], device=key.device) for key in keys]
+        # Clip i of the stream is compared with replayed clip i; a short memory is gone through again.
+        pair = torch.arange(len(step.stream), device=self.context.device) % len(step.replay)
+        past = [step.replay.fields[f"query_{modality}"][pair] for modality in MODALITIES]
+        crossed = zip(keys, reversed(queries), reversed(past), top, strict=True)
+        return [correlation(key, own, before, ids, key.shape[2]) for key, own, before, ids in crossed]
 
     def penalty(self, step: Step) -> dict[str, Tensor]:
         """DER++'s distillation and the matching loss; the latter never reaches the backbone."""
