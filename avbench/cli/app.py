@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 import avbench
 from avbench.cli import data, doctor, listing, plugins, pretrain, report, resume, run
 from avbench.cli.failures import Invocation, cancelled, explain
+from avbench.errors import UsageError
+from avbench.wording import shortened
 
 
 class _Verbs(TyperGroup):
@@ -70,11 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Avalanche imports a package of QP solvers that warns when it finds none; nothing here solves such programs.
     warnings.filterwarnings("ignore", message="no QP solver found")
     invocation = Invocation()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        typer.main.get_command(app).main(
-            None if arguments is None else list(arguments), prog_name="avbench", obj=invocation
-        )
+        _check_text(given)
+        typer.main.get_command(app).main(given, prog_name="avbench", obj=invocation)
     except Exception as error:
         if invocation.debug:
             raise
         sys.exit(explain(error, invocation))
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    # Journals and results are UTF-8; a name that is not would be refused only after hours.
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"the argument {shortened(argument)} is not valid UTF-8; rename what it names") from None

@@ -12,16 +12,18 @@ from rich.text import Text
 
 from avbench.cli import console
 from avbench.cli.counting import counting
+from avbench.cli.failures import CLIPS_STAY, Invocation
 
 EXAMPLES = 5  # clips named per reason
 
 
-def prepare(out: Console, plugin: Any, retry: bool) -> Any:
+def prepare(out: Console, plugin: Any, retry: bool, invocation: Invocation) -> Any:
     """Prepare a benchmark's clips with a bar (or plain lines) and return its report.
 
     Raises:
         DataError: there is no data, or too many clips can't be read.
     """
+    invocation.kept = CLIPS_STAY
     with counting(out, "preparing clips") as count:
         return plugin.prepare(count, retry)
 

@@ -2,67 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from avbench import registry
+from avbench.cli.failures import Invocation
 from avbench.cli.options import Bench, Choices, ConfigFile, DataRoot, Limit, Profile, Sets
 from avbench.cli.rendering import Labels, Split, render
 
 app = typer.Typer(no_args_is_help=True, help="Make, prepare and check clips.")
 
 Jobs = Annotated[int | None, typer.Option("--jobs", min=0, metavar="N", help="Processes; 0 takes all cores.")]
-Retry = Annotated[bool, typer.Option("--retry", help="Try clips again that could not be read before.")]
+Retry = Annotated[
+    bool, typer.Option("--retry", help="Try every unreadable clip again, not only those whose files have changed.")
+]
 
 
-@app.command()
-def prepare(
-    bench: Bench,
-    data_root: DataRoot = None,
-    profile: Profile = None,
-    jobs: Jobs = None,
-    limit: Limit = None,
-    sets: Sets = None,
-    config: ConfigFile = None,
-    retry: Retry = False,
-) -> None:
+def _prepare(invocation: Invocation, plugin: Any, retry: bool) -> None:
     """Decode every clip of a benchmark once, ahead of its runs. Can be stopped and started again."""
-    plugin = _plugin(Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}))
     from avbench.cli import audit, console
 
     out = console.output()
-    report = audit.prepare(out, plugin, retry)
+    report = audit.prepare(out, plugin, retry, invocation)
     built = f"{report.built:,} of them prepared now"
     console.line(out, f"{len(report.ready):,} clips ready, {built}; {len(report.quarantined):,} can't be read")
     audit.show_reasons(out, report.quarantined)
 
 
-@app.command()
-def verify(
-    bench: Bench,
-    data_root: DataRoot = None,
-    profile: Profile = None,
-    jobs: Jobs = None,
-    limit: Limit = None,
-    sets: Sets = None,
-    config: ConfigFile = None,
-    retry: Retry = False,
-) -> None:
+def _verify(invocation: Invocation, plugin: Any, retry: bool) -> None:
     """Check every clip of a benchmark: listed, found, readable, per stream and task, with the reasons for each loss."""
-    plugin = _plugin(Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}))
     from avbench.cli import audit, console
     from avbench.errors import DataError
 
     out = console.output()
     plugin.survey()  # no data at all: say only that
     try:
-        audit.prepare(out, plugin, retry)
+        audit.prepare(out, plugin, retry, invocation)
     except DataError:
         audit.show_coverage(out, plugin)
         raise
     audit.show_coverage(out, plugin)
     plugin.inspect()  # fails when nothing usable is left of a task
+
+
+def _add(name: str, work: Callable[[Invocation, Any, bool], None]) -> None:
+    """A verb that does `work` with the clips its options name."""
+
+    @app.command(name, help=work.__doc__)
+    def verb(
+        ctx: typer.Context,
+        bench: Bench,
+        data_root: DataRoot = None,
+        profile: Profile = None,
+        jobs: Jobs = None,
+        limit: Limit = None,
+        sets: Sets = None,
+        config: ConfigFile = None,
+        retry: Retry = False,
+    ) -> None:
+        resolved = Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}).for_data()
+        work(ctx.obj, registry.find("benchmarks", resolved.bench).load()(resolved), retry)
+
+
+_add("prepare", _prepare)
+_add("verify", _verify)
 
 
 @app.command()
@@ -89,10 +95,3 @@ def synth(
 
 def _with_jobs(sets: list[str] | None, jobs: int | None) -> list[str]:
     return [*([] if jobs is None else [f"data.jobs={jobs}"]), *(sets or [])]
-
-
-def _plugin(choices: Choices) -> Any:
-    from avbench import registry
-
-    resolved = choices.for_data()
-    return registry.find("benchmarks", resolved.bench).load()(resolved)

@@ -21,8 +21,10 @@ def execute(invocation: Invocation, work: Callable[[Sequence[Listener]], Run], h
     """Do `work` with its progress shown, then write the report and say where everything is."""
 
     def remember(event: Event) -> None:
-        if event["event"] == "run_started":
+        if "directory" in event:
             invocation.directory = Path(event["directory"])
+        elif event["event"] == "preparing":
+            invocation.kept = "the clips prepared so far stay; continue with `avbench resume` and the run's new folder"
 
     out = console.output()
     with progress(out, history) as shown:

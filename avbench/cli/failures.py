@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import re
+import shlex
 import sys
 import tempfile
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from avbench.cli import console
+from avbench.cli import INTERRUPTED, console
 from avbench.errors import AvbenchError, Interrupted
 from avbench.results.journal import now
 from avbench.results.provenance import describe_command, package_versions
+
+CLIPS_STAY = "the clips prepared so far stay; the same command goes on with the others"
+
+# What PyTorch says when the system gives it no memory; it has no exception of its own for it.
+_ALLOCATOR = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory", re.IGNORECASE)
+_WANTED = re.compile(r"tried to allocate (\d+) bytes")
 
 
 @dataclass
@@ -20,19 +29,23 @@ class Invocation:
 
     debug: bool = False
     directory: Path | None = None  # of the run at work
+    kept: str | None = None  # what is not lost although no run is known yet, and how to go on from it
 
 
 class Cancelled(AvbenchError):
     """Ctrl-C at a moment at which nothing could be saved."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 def cancelled(invocation: Invocation) -> Cancelled:
     """What to say after Ctrl-C."""
-    if invocation.directory is None:
-        return Cancelled("interrupted before anything was saved")
-    return Cancelled(f"interrupted; continue from the last checkpoint with `avbench resume {invocation.directory}`")
+    if invocation.directory is not None:
+        resume = shlex.join(["avbench", "resume", str(invocation.directory)])
+        return Cancelled(f"interrupted; continue with `{resume}`")
+    if invocation.kept is not None:
+        return Cancelled(f"interrupted; {invocation.kept}")
+    return Cancelled("interrupted before anything was saved")
 
 
 def explain(error: Exception, invocation: Invocation) -> int:
@@ -45,10 +58,10 @@ def explain(error: Exception, invocation: Invocation) -> int:
         console.message(out, "error", "bold red", str(error))
         return error.exit_code
     if (shortage := _shortage(error)) is not None:
-        console.message(out, "error", "bold red", shortage)
-    else:
-        text = str(error).strip() or "no further explanation"
-        console.message(out, "unexpected error", "bold red", f"{type(error).__name__}: {text}")
+        console.message(out, "error", "bold red", f"{shortage}{_resuming(invocation)}")
+        return 1
+    text = str(error).strip() or "no further explanation"
+    console.message(out, "unexpected error", "bold red", f"{type(error).__name__}: {text}")
     log = write_crash_log(error, invocation)
     if log is None:
         traceback.print_exception(error)
@@ -82,8 +95,19 @@ def write_crash_log(error: Exception, invocation: Invocation) -> Path | None:
 def _shortage(error: Exception) -> str | None:
     """A remedy for running out of memory, which is no mistake of anybody's."""
     torch = sys.modules.get("torch")
+    smaller = "`--set training.batch_size=N`, `--set evaluation.batch_size=N`"
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
-        return "the GPU's memory is full; try a smaller `--set training.batch_size=N`, or `--precision bf16`"
-    if isinstance(error, MemoryError):
-        return "memory is full; try a smaller `--set training.batch_size=N` or a smaller profile"
-    return None
+        return f"the GPU's memory is full; try a smaller {smaller}, or `--precision bf16`"
+    allocator = isinstance(error, RuntimeError) and _ALLOCATOR.search(str(error))
+    if not (isinstance(error, MemoryError) or allocator or getattr(error, "errno", None) == errno.ENOMEM):
+        return None
+    wanted = _WANTED.search(str(error))
+    asked = f" ({console.size(int(wanted[1]))} were asked for at once)" if wanted else ""
+    return f"memory is full{asked}; try a smaller {smaller}, a smaller rehearsal memory or a smaller profile"
+
+
+def _resuming(invocation: Invocation) -> str:
+    if invocation.directory is None:
+        return ""
+    resume = shlex.join(["avbench", "resume", str(invocation.directory)])
+    return f"; if other programs filled it, end them and continue with `{resume}`"

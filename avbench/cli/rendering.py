@@ -8,6 +8,7 @@ from pathlib import Path
 
 from avbench.cli import console
 from avbench.cli.counting import counting
+from avbench.cli.options import checked_out
 from avbench.config import RunConfig
 
 
@@ -39,6 +40,7 @@ def render(
     from avbench.data.world import World, WorldConfig
     from avbench.data.world.export import export_media
 
+    out = checked_out(out)
     screen = console.output()
     with counting(screen, "rendering clips") as count:
         report = export_media(

@@ -13,12 +13,17 @@ def resume(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The run directory.")],
 ) -> None:
     """Continue an interrupted or killed run from its newest checkpoint."""
+    from avbench.cli import console
     from avbench.cli.execution import execute
     from avbench.results import RunDirectory
 
     opened = RunDirectory.open(directory)
     ctx.obj.directory = opened.path
-    history = opened.journal.read() if opened.journal.path.exists() else []
+    history, damaged = opened.journal.salvage() if opened.journal.path.exists() else ([], [])
+    if damaged:
+        lines = f"line {damaged[0]}" if len(damaged) == 1 else f"{len(damaged)} lines from line {damaged[0]} on"
+        what = f"{lines} of the journal {opened.journal.path} can't be read and are left out; no result depends on them"
+        console.message(console.errors(), "note", "yellow", what)
     from avbench import runner
 
     execute(ctx.obj, lambda listeners: runner.resume(directory, listeners), history)

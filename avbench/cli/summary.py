@@ -42,9 +42,7 @@ def show_summary(out: Console, title: Parts, summary: Mapping[str, Mapping[str, 
     out.print()
 
 
-def show_other_models(
-    out: Console, evaluated: str, models: Mapping[str, Mapping[str, Mapping[str, Any]]]
-) -> None:
+def show_other_models(out: Console, evaluated: str, models: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     """Print the "Avg" rows of a method's other networks, such as teachers.
 
     Args:
