@@ -10,7 +10,7 @@ released code differ, docs/stella.md says which we follow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field as Option
@@ -38,7 +38,7 @@ class StellaConfig(DrawnPatchesConfig):
 class Stella(DrawnPatches):
     """DER++ on the patches that carry audio-video correlation and are safe for the past."""
 
-    Config = StellaConfig
+    Config: ClassVar[type[DrawnPatchesConfig]] = StellaConfig
 
     def setup(self, context: Context) -> None:
         """Build the matching module, from base weights where there are any."""
