@@ -29,7 +29,8 @@ HOW_TO_GET = (
 
 _FORMS = {4: "ytid,start_seconds,label,split", 2: "{ytid}_{start:06d}.mp4,label"}
 _YTID = re.compile(r"[A-Za-z0-9_-]{11}")
-_FILE = re.compile(r"([A-Za-z0-9_-]{11})_(\d{6,})(?:\.\w{2,4})?")
+_FILE = re.compile(r"([A-Za-z0-9_-]{11})_([0-9]{6,9})(?:\.\w{2,4})?")
+_SECONDS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _four(cells: Sequence[str], spelling: Mapping[str, str], where: str) -> tupl
     ytid, start, label, split = (cell.strip() for cell in cells)
     if not _YTID.fullmatch(ytid):
         raise DataError(f"{where}: expected a YouTube id of 11 characters in the first column, found {ytid!r:.80}")
-    if not start.isdecimal():
+    if not _SECONDS.fullmatch(start):
         raise DataError(f"{where}: expected whole seconds in the second column, found {start!r:.80}")
     if split not in SPLITS:
         raise DataError(f"{where}: expected train or test in the fourth column, found {split!r:.80}")

@@ -99,7 +99,7 @@ def index_media(root: Path) -> MediaIndex:
     """
     found: dict[ClipName, list[Path]] = {}
     unparsed = []
-    for path in sorted(_media_files(root)):
+    for path in sorted(_media_files(root), key=os.fspath):  # comparing paths part by part is slower
         name = parse_name(path.stem)
         if name is None:
             unparsed.append(path)

@@ -65,6 +65,8 @@ def test_a_repeated_clip_counts_once_where_it_stood_first(tmp_path: Path) -> Non
         ("abcdefghijk,1,dog barking", "expected ytid,start_seconds,label,split, found 3 columns"),
         ("abcdefghijk,1,dog barking,valid", "expected train or test in the fourth column, found 'valid'"),
         ("abcdefghijk,soon,dog barking,test", "expected whole seconds in the second column, found 'soon'"),
+        (f"abcdefghijk,{'9' * 5000},dog barking,test", "expected whole seconds in the second column, found '999"),
+        ("abcdefghijk,\u0661,dog barking,test", "expected whole seconds in the second column"),
         ("abcdefghij,1,dog barking,test", "expected a YouTube id of 11 characters in the first column"),
         ("abcdefghijk,1,dog barkin,test", "'dog barkin' is none of VGGSound's 5 classes; the nearest is 'dog barking'"),
     ],
@@ -83,7 +85,9 @@ def test_a_file_with_a_column_too_few_throughout(tmp_path: Path) -> None:
         read(tmp_path / "list.csv")
 
 
-@pytest.mark.parametrize("name", ["abcdefghijk.mp4", "abcdefghijk_1.mp4", "abc_000001.mp4"])
+@pytest.mark.parametrize(
+    "name", ["abcdefghijk.mp4", "abcdefghijk_1.mp4", "abc_000001.mp4", f"abcdefghijk_{'9' * 5000}.mp4"], ids=len
+)
 def test_a_two_column_list_needs_official_names(tmp_path: Path, name: str) -> None:
     (tmp_path / "test.csv").write_text(f"{name},dog barking\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"test.csv, line 1: expected a name such as"):
