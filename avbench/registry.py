@@ -26,7 +26,7 @@ __all__ = ["Kind", "Plugin", "find", "plugins"]
 def plugins(kind: Kind) -> dict[str, Plugin]:
     """All registered plugins of a kind by name, ours first; a name that is claimed twice stands for a broken one."""
     variable = os.environ.get(VARIABLE, "")
-    return dict(_plugins(kind, variable, str(Path.cwd()) if variable else "", tuple(sys.path)))
+    return dict(_plugins(kind, variable, _working_folder() if variable else "", tuple(sys.path)))
 
 
 def find(kind: Kind, name: str) -> Plugin:
@@ -47,6 +47,13 @@ def find(kind: Kind, name: str) -> Plugin:
     near = get_close_matches(name[:80], known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
     raise UsageError(f"there is no {SINGULAR[kind]} called {shortened(name)}; {hint}")
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it is gone; then only paths in full can be meant
+        return ""
 
 
 @lru_cache(maxsize=8)

@@ -134,7 +134,7 @@ def _misfit(found: Any, base: type) -> str:
     if found is None:
         return "the module has nothing of that name"
     if not inspect.isclass(found):
-        return f"it is a {type(found).__name__}, and must be a class that derives from {_path(base)}"
+        return f"it is of type {type(found).__name__}, and must be a class that derives from {_path(base)}"
     if not issubclass(found, base):
         return f"the class does not derive from {_path(base)}"
     if missing := sorted(getattr(found, "__abstractmethods__", ())):

@@ -17,6 +17,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any, Literal
 
+from avbench.paths import absolute
+
 VARIABLE = "AVBENCH_PLUGINS"
 PREFIX = "avbench.plugins.unpackaged_"
 FORM = "[NAME=]FILE.py:Class, for a benchmark benchmarks/[NAME=]FILE.py:Class"
@@ -79,7 +81,10 @@ def _entry(text: str) -> Entry | Malformed:
     if found is None:
         return Malformed(text, f"{VARIABLE} holds {text[:200]!r}, which is not of the form {FORM}")
     kind, name, path, attribute = found.groups()
-    place = Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 (never fails, whatever the text)
+    try:
+        place = absolute(path)
+    except ValueError as error:
+        return Malformed(text, f"{VARIABLE} holds {text[:200]!r}: {error}")
     return Entry("benchmarks" if kind == "benchmarks" else "strategies", name or kebab(attribute), place, attribute)
 
 

@@ -1,0 +1,96 @@
+"""`avbench plugins` and `avbench plugins new`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Install = Callable[..., Path]
+Call = Callable[..., tuple[int, str, str]]
+GOOD = """
+from avbench.training.strategy import AudioVideoStrategy
+print("imported [red]aloud[/]")
+
+class Method(AudioVideoStrategy):
+    pass
+"""
+
+
+def test_it_lists_name_distribution_version_and_status(install: Install, avbench: Call) -> None:
+    install("good-dist", {"good": "good_plugin:Method"}, {"good_plugin.py": GOOD}, version="3.1")
+    install("bad-dist", {"bad": "bad_plugin:Method"}, {"bad_plugin.py": "1 / 0"}, version="0.2")
+    status, out, err = avbench("plugins")
+    assert status == 0
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    assert rows["good"] == ["strategy", "good-dist", "3.1", "ok"]
+    assert rows["bad"] == ["strategy", "bad-dist", "0.2", "broken"]
+    assert rows["er"][:2] == ["strategy", "avbench"]
+    assert rows["continual-synth"][0] == "benchmark"
+    assert "broken: the strategy 'bad' (bad_plugin:Method, from bad-dist 0.2) can't be loaded: ZeroDivisionError" in out
+    assert "aloud" in err and "aloud" not in out
+    assert avbench("plugins", "--check")[0] == 1
+
+
+def test_using_a_broken_one_is_one_message_that_blames_its_distribution(install: Install, avbench: Call) -> None:
+    install("bad-dist", {"bad": "bad_plugin:Method"}, {"bad_plugin.py": "1 / 0"}, version="0.2")
+    status, out, err = avbench("run", "--strategy", "bad", "--bench", "continual-synth")
+    assert status == 2 and not out and "Traceback" not in err
+    assert "'bad' (bad_plugin:Method, from bad-dist 0.2) can't be loaded: ZeroDivisionError: division by zero" in err
+    assert "mend, update or remove bad-dist" in err
+
+
+def test_check_looks_at_ours_too(avbench: Call) -> None:
+    status, out, _ = avbench("plugins", "--check")
+    assert status == 0
+    assert "part of avbench" not in out and "broken" not in out
+
+
+def test_new_writes_a_package_whose_names_agree(avbench: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "package"
+    status, out, _ = avbench("plugins", "new", "my-method", "--out", folder)
+    assert status == 0 and str(folder) in out
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["avbench.strategies"] == {"my-method": "avbench_my_method.strategy:MyMethod"}
+    assert "class MyMethod(AudioVideoStrategy)" in (folder / "avbench_my_method" / "strategy.py").read_text()
+    assert "check_strategy(MyMethod" in (folder / "tests" / "test_conformance.py").read_text()
+    assert not list(folder.rglob("*.txt")) and not any("$" in file.read_text() for file in folder.rglob("*.*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["My-Method", "my_method", "-x", "x-", "1st", "a--b", "none", "step", "../x", "x" * 41, ""]
+)
+def test_new_refuses_names_that_can_not_be(avbench: Call, tmp_path: Path, name: str) -> None:
+    status, _, err = avbench("plugins", "new", "--out", tmp_path / "package", "--", name)
+    assert status == 2 and "name" in err and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_new_refuses_a_name_that_is_taken(avbench: Call, tmp_path: Path) -> None:
+    status, _, err = avbench("plugins", "new", "stella", "--out", tmp_path / "package")
+    assert status == 2 and "there is a strategy 'stella' already, from avbench" in err
+
+
+@pytest.mark.parametrize("occupied", ["file", "folder", "link"])
+def test_new_overwrites_nothing(avbench: Call, tmp_path: Path, occupied: str) -> None:
+    target = tmp_path / "package"
+    if occupied == "file":
+        target.write_text("mine")
+    elif occupied == "folder":
+        target.mkdir()
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    status, _, err = avbench("plugins", "new", "my-method", "--out", target)
+    assert status == 2 and "exists already" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    assert not target.is_dir() or not list(target.iterdir())
+
+
+def test_new_leaves_nothing_half_written(avbench: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "rename", lambda *arguments: (_ for _ in ()).throw(OSError(28, os.strerror(28))))
+    status, _, err = avbench("plugins", "new", "my-method", "--out", tmp_path / "package")
+    assert status == 2 and "No space left" in err
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,148 @@
+"""Plugins by name: whoever brings them, a broken one is blamed on its distribution and disturbs no other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from avbench import registry
+from avbench.errors import PluginError, UsageError
+
+Install = Callable[..., Path]
+GOOD = """
+from avbench.training.strategy import AudioVideoStrategy
+
+class Method(AudioVideoStrategy):
+    pass
+"""
+
+
+def message(name: str) -> str:
+    """What using the strategy called `name` says."""
+    with pytest.raises(PluginError) as raised:
+        registry.find("strategies", name).check()
+    return str(raised.value)
+
+
+def test_ours_are_registered_like_everybodys() -> None:
+    found = registry.plugins("strategies")
+    assert {"finetune", "er", "derpp", "stella"} <= set(found)
+    assert {plugin.distribution for plugin in found.values()} == {"avbench"}
+    assert {"continual-synth", "continual-vs"} <= set(registry.plugins("benchmarks"))
+
+
+def test_a_third_partys_strategy_is_found_described_and_loaded(install: Install) -> None:
+    card = "summary: Something new.\npresets: {continual-synth: {options: {memory: 9}}}\n"
+    files = {"newcomer/__init__.py": "", "newcomer/method.py": GOOD, "newcomer/method.yaml": card}
+    install("newcomer-dist", {"newcomer": "newcomer.method:Method"}, files, version="2.3")
+    plugin = registry.find("strategies", "newcomer")
+    assert (plugin.distribution, plugin.version) == ("newcomer-dist", "2.3")
+    assert plugin.card()["summary"] == "Something new."
+    assert plugin.load().__name__ == "Method"
+    plugin.check()
+
+
+def test_listing_and_cards_execute_nothing(install: Install) -> None:
+    files = {"eager/__init__.py": "raise SystemExit('executed')", "eager/m.py": "1 / 0", "eager/m.yaml": "summary: Hi."}
+    install("eager-dist", {"eager": "eager.m:Method"}, files)
+    assert registry.plugins("strategies")["eager"].card() == {"summary": "Hi."}
+    assert "eager" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import no_such_module_anywhere", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("import sys; sys.exit('bye')", "SystemExit: bye"),
+        ("def broken(:", "SyntaxError"),
+        ("Other = 1", "the module has nothing of that name"),
+        ("Method = 3", "it is of type int, and must be a class that derives from avbench.training.strategy."),
+        ("class Method: pass", "does not derive from avbench.training.strategy.AudioVideoStrategy"),
+        (
+            f"{GOOD}    Config = None",
+            "its `Config` must be a class of options that derives from",
+        ),
+        (f"{GOOD}    Config = dict", "its `Config` must be a class of options"),
+        ("from avbench.benchmarks.plugin import BenchmarkPlugin as Method", "does not derive from"),
+    ],
+)
+def test_a_module_that_is_no_strategy_is_blamed_on_its_distribution(install: Install, source: str, said: str) -> None:
+    install("culprit-dist", {"culprit": "culprit:Method"}, {"culprit.py": source}, version="0.7")
+    install("innocent-dist", {"innocent": "innocent:Method"}, {"innocent.py": GOOD})
+    text = message("culprit")
+    assert said in text
+    assert "'culprit' (culprit:Method, from culprit-dist 0.7)" in text
+    assert "mend, update or remove culprit-dist" in text
+    registry.find("strategies", "innocent").check()
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ("presets: [a, b]", "presets: Input should be a valid dictionary"),
+        ("presets: {continual-vs: 3}", "presets.continual-vs: Input should be a valid dictionary"),
+        ("sumary: mistyped", "sumary: unknown option (did you mean 'summary'?)"),
+        ("summary: [unclosed", "not valid YAML"),
+        ("- a list", "must hold a mapping"),
+        ("presets: {continual-vs: {options: {memry: 3}}}", "presets.continual-vs.options.memry: unknown option"),
+        ("presets: {continual-vs: {trainin: {}}}", "'trainin' is no part of a run's configuration"),
+    ],
+)
+def test_a_broken_card_is_blamed_and_never_a_traceback(install: Install, card: str, said: str) -> None:
+    install("culprit-dist", {"culprit": "culprit:Method"}, {"culprit.py": GOOD, "culprit.yaml": card})
+    text = message("culprit")
+    assert said in text
+    assert "culprit-dist 1.0" in text
+
+
+def test_a_name_that_two_distributions_claim_goes_to_neither_and_can_be_qualified(install: Install) -> None:
+    install("first-dist", {"wanted": "first_claim:Method", "mine": "first_claim:Method"}, {"first_claim.py": GOOD})
+    install("second-dist", {"wanted": "second_claim:Method"}, {"second_claim.py": GOOD})
+    text = message("wanted")
+    assert "registered 2 times" in text
+    assert "first-dist 1.0" in text and "second-dist 1.0" in text
+    assert "write wanted@first-dist or wanted@second-dist" in text
+    assert registry.find("strategies", "wanted@second-dist").load().__module__ == "second_claim"
+    registry.find("strategies", "mine").check()
+    with pytest.raises(UsageError, match="no strategy called 'wanted@third-dist'"):
+        registry.find("strategies", "wanted@third-dist")
+
+
+def test_nobody_takes_one_of_our_names(install: Install) -> None:
+    install("greedy-dist", {"er": "greedy:Method"}, {"greedy.py": GOOD})
+    assert "er@avbench" in message("er")
+    assert registry.find("strategies", "er@avbench").load().__module__ == "avbench.strategies.er"
+    registry.find("strategies", "derpp").check()
+
+
+@pytest.mark.parametrize(
+    ("entry_points", "name", "said"),
+    [
+        ("[avbench.strategies]\nno equals sign\n", "culprit-dist", "entry points of culprit-dist can't be read"),
+        ("[avbench.strategies]\nculprit = nonsense\n", "culprit", "package.module:Class"),
+        ("[avbench.strategies]\n../../up = culprit:Method\n", "../../up", "a name consists of"),
+    ],
+)
+def test_damaged_entry_points_hide_no_others(install: Install, entry_points: str, name: str, said: str) -> None:
+    install("culprit-dist", entry_points=entry_points)
+    install("innocent-dist", {"innocent": "innocent:Method"}, {"innocent.py": GOOD})
+    assert said in message(name)
+    registry.find("strategies", "innocent").check()
+    registry.find("strategies", "er").check()
+
+
+def test_an_older_copy_further_down_the_path_is_not_a_second_one(install: Install) -> None:
+    install("twice-dist", {"twice": "twice:Method"}, {"twice.py": GOOD}, version="1.0")
+    install("twice-dist", {"twice": "twice:Method"}, {"twice.py": GOOD}, version="2.0")
+    assert registry.find("strategies", "twice").version == "2.0"
+
+
+def test_every_own_plugin_and_card_is_sound() -> None:
+    for kind in ("strategies", "benchmarks"):
+        for plugin in registry.plugins(kind).values():  # type: ignore[arg-type]
+            plugin.check()
+            assert plugin.card()["summary"]
