@@ -68,7 +68,7 @@ class Batch:
         scale = torch.tensor([1 / (255 * s) for s in IMAGENET_STD]).to(device, non_blocking=True)
         shift = torch.tensor([m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)])
         shift = shift.to(device, non_blocking=True)
-        video = video.float() * scale.view(3, 1, 1) - shift.view(3, 1, 1)
+        video = video.to(torch.float32, copy=True).mul_(scale.view(3, 1, 1)).sub_(shift.view(3, 1, 1))
         return Batch(audio, video, tuple(clip_id))
 
     @staticmethod

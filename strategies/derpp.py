@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from avbench.model.mae import Output
-from avbench.model.masking import Keep, Noise
+from avbench.model.masking import Noise
 from avbench.training.memory import Field
 from avbench.training.strategy import AudioVideoStrategy, Replay, ReplayConfig, Step
 
@@ -47,11 +47,12 @@ class DERPlusPlus(AudioVideoStrategy):
             fields |= {"noise_audio": Field((shape.audio_tokens,)), "noise_video": Field((shape.video_tokens,))}
         return fields
 
-    def patches(self, step: Step) -> Keep | None:
-        """With one draw, replayed clips are trained on under their stored masks; all patches take part."""
-        if step.replay is not None and self.config.replay_masks == "stored" and self.config.draws == 1:
-            step.noise = Noise.cat([step.noise[: len(step.stream)], self._masks(step.replay)])
-        return super().patches(step)
+    def masks(self, step: Step) -> Noise:
+        """With one draw, replayed clips are trained on under the masks that are asked for."""
+        drawn = super().masks(step)
+        if step.replay is None or self.config.replay_masks == "fresh" or self.config.draws == 2:
+            return drawn
+        return Noise.cat([drawn[: len(step.stream)], self._stored_masks(step.replay)])
 
     def weigh(self, step: Step) -> Tensor | None:
         """beta for replayed clips."""
@@ -76,12 +77,12 @@ class DERPlusPlus(AudioVideoStrategy):
     def _second_draw(self, count: int) -> tuple[Replay, Output]:
         assert self.memory is not None
         replay = self.replay(self.memory.sample(count, self.generators["aux"]))
-        return replay, self.net(replay.batch, self._masks(replay), parts={"contrastive"})
+        stored = self.config.replay_masks == "stored"
+        masks = self._stored_masks(replay) if stored else self.draw_noise(len(replay))
+        return replay, self.net(replay.batch, masks, parts={"contrastive"})
 
-    def _masks(self, replay: Replay) -> Noise:
-        if self.config.replay_masks == "stored":
-            return Noise(replay.fields["noise_audio"], replay.fields["noise_video"])
-        return self.draw_noise(len(replay))
+    def _stored_masks(self, replay: Replay) -> Noise:
+        return Noise(replay.fields["noise_audio"], replay.fields["noise_video"])
 
     def remember(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
         """Store the embeddings of the very forward pass the clip was trained with."""

@@ -141,6 +141,10 @@ class AudioVideoStrategy(BaseSGDPlugin):  # type: ignore[misc]  # Avalanche is u
         """The batch that is trained on, stream clips first."""
         return step.stream if step.replay is None else Batch.cat([step.stream, step.replay.batch])
 
+    def masks(self, step: Step) -> Noise:
+        """What decides which patches of the joint batch are seen; by default drawn anew."""
+        return self.draw_noise(len(step.joint), "mask")
+
     def patches(self, step: Step) -> Keep | None:
         """The patches that take part at all; None for all of them."""
         return None
@@ -174,7 +178,7 @@ class AudioVideoStrategy(BaseSGDPlugin):  # type: ignore[misc]  # Avalanche is u
         if step.replay is not None:
             step.replay = self.edit(step, step.replay)
         step.joint = self.compose(step)
-        step.noise = self.draw_noise(len(step.joint), "mask")
+        step.noise = self.masks(step)
         step.keep = self.patches(step)
         step.output = self.net(step.joint, step.noise, step.keep)
         loss = self._base_loss(step)
