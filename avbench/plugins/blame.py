@@ -6,6 +6,7 @@ and the command line writes a crash log for them.
 
 from __future__ import annotations
 
+import shlex
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -118,7 +119,5 @@ def _place(frames: Sequence[Frame], owner: Any) -> Frame:
 def _next(directory: Path | None) -> str:
     if directory is None:
         return "and start again"
-    return (
-        f"then continue from the newest checkpoint with `avbench resume {directory}`; `avbench --debug resume "
-        f"{directory}` shows the traceback"
-    )
+    resume = f"resume {shlex.quote(str(directory))}"
+    return f"then continue from the newest checkpoint with `avbench {resume}`; `avbench --debug {resume}` shows the traceback"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import avbench as package
+
 Install = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
 GOOD = """
@@ -20,10 +22,10 @@ class Method(AudioVideoStrategy):
 """
 
 
-def test_it_lists_name_distribution_version_and_status(install: Install, avbench: Call) -> None:
+def test_it_lists_name_distribution_version_and_status(install: Install, avbench_call: Call) -> None:
     install("good-dist", {"good": "good_plugin:Method"}, {"good_plugin.py": GOOD}, version="3.1")
     install("bad-dist", {"bad": "bad_plugin:Method"}, {"bad_plugin.py": "1 / 0"}, version="0.2")
-    status, out, err = avbench("plugins")
+    status, out, err = avbench_call("plugins")
     assert status == 0
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert rows["good"] == ["strategy", "good-dist", "3.1", "ok"]
@@ -32,26 +34,26 @@ def test_it_lists_name_distribution_version_and_status(install: Install, avbench
     assert rows["continual-synth"][0] == "benchmark"
     assert "broken: the strategy 'bad' (bad_plugin:Method, from bad-dist 0.2) can't be loaded: ZeroDivisionError" in out
     assert "aloud" in err and "aloud" not in out
-    assert avbench("plugins", "--check")[0] == 1
+    assert avbench_call("plugins", "--check")[0] == 1
 
 
-def test_using_a_broken_one_is_one_message_that_blames_its_distribution(install: Install, avbench: Call) -> None:
+def test_using_a_broken_one_is_one_message_that_blames_its_distribution(install: Install, avbench_call: Call) -> None:
     install("bad-dist", {"bad": "bad_plugin:Method"}, {"bad_plugin.py": "1 / 0"}, version="0.2")
-    status, out, err = avbench("run", "--strategy", "bad", "--bench", "continual-synth")
+    status, out, err = avbench_call("run", "--strategy", "bad", "--bench", "continual-synth")
     assert status == 2 and not out and "Traceback" not in err
     assert "'bad' (bad_plugin:Method, from bad-dist 0.2) can't be loaded: ZeroDivisionError: division by zero" in err
     assert "mend, update or remove bad-dist" in err
 
 
-def test_check_looks_at_ours_too(avbench: Call) -> None:
-    status, out, _ = avbench("plugins", "--check")
+def test_check_looks_at_ours_too(avbench_call: Call) -> None:
+    status, out, _ = avbench_call("plugins", "--check")
     assert status == 0
     assert "part of avbench" not in out and "broken" not in out
 
 
-def test_new_writes_a_package_whose_names_agree(avbench: Call, tmp_path: Path) -> None:
+def test_new_writes_a_package_whose_names_agree(avbench_call: Call, tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "package"
-    status, out, _ = avbench("plugins", "new", "my-method", "--out", folder)
+    status, out, _ = avbench_call("plugins", "new", "my-method", "--out", folder)
     assert status == 0 and str(folder) in out
     project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     assert project["entry-points"]["avbench.strategies"] == {"my-method": "avbench_my_method.strategy:MyMethod"}
@@ -63,19 +65,19 @@ def test_new_writes_a_package_whose_names_agree(avbench: Call, tmp_path: Path) -
 @pytest.mark.parametrize(
     "name", ["My-Method", "my_method", "-x", "x-", "1st", "a--b", "none", "step", "../x", "x" * 41, ""]
 )
-def test_new_refuses_names_that_can_not_be(avbench: Call, tmp_path: Path, name: str) -> None:
-    status, _, err = avbench("plugins", "new", "--out", tmp_path / "package", "--", name)
+def test_new_refuses_names_that_can_not_be(avbench_call: Call, tmp_path: Path, name: str) -> None:
+    status, _, err = avbench_call("plugins", "new", "--out", tmp_path / "package", "--", name)
     assert status == 2 and "name" in err and "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
 
-def test_new_refuses_a_name_that_is_taken(avbench: Call, tmp_path: Path) -> None:
-    status, _, err = avbench("plugins", "new", "stella", "--out", tmp_path / "package")
+def test_new_refuses_a_name_that_is_taken(avbench_call: Call, tmp_path: Path) -> None:
+    status, _, err = avbench_call("plugins", "new", "stella", "--out", tmp_path / "package")
     assert status == 2 and "there is a strategy 'stella' already, from avbench" in err
 
 
 @pytest.mark.parametrize("occupied", ["file", "folder", "link"])
-def test_new_overwrites_nothing(avbench: Call, tmp_path: Path, occupied: str) -> None:
+def test_new_overwrites_nothing(avbench_call: Call, tmp_path: Path, occupied: str) -> None:
     target = tmp_path / "package"
     if occupied == "file":
         target.write_text("mine")
@@ -83,14 +85,23 @@ def test_new_overwrites_nothing(avbench: Call, tmp_path: Path, occupied: str) ->
         target.mkdir()
     else:
         target.symlink_to(tmp_path / "nowhere")
-    status, _, err = avbench("plugins", "new", "my-method", "--out", target)
+    status, _, err = avbench_call("plugins", "new", "my-method", "--out", target)
     assert status == 2 and "exists already" in err
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
     assert not target.is_dir() or not list(target.iterdir())
 
 
-def test_new_leaves_nothing_half_written(avbench: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_leaves_nothing_half_written(avbench_call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "rename", lambda *arguments: (_ for _ in ()).throw(OSError(28, os.strerror(28))))
-    status, _, err = avbench("plugins", "new", "my-method", "--out", tmp_path / "package")
+    status, _, err = avbench_call("plugins", "new", "my-method", "--out", tmp_path / "package")
     assert status == 2 and "No space left" in err
     assert not list(tmp_path.iterdir())
+
+
+def test_every_package_and_every_template_is_shipped() -> None:
+    root = Path(package.__file__).parent.parent
+    setuptools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folders = {file.parent for file in (root / "avbench").rglob("__init__.py")}
+    assert {".".join(folder.relative_to(root).parts) for folder in folders} <= set(setuptools["packages"])
+    assert setuptools["package-data"]["avbench.plugins"] == ["template/*"]
+    assert all(path.is_file() for path in (root / "avbench" / "plugins" / "template").iterdir())

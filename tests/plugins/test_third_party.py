@@ -75,7 +75,12 @@ class Environment:
         seen = "".join(f"import site; site.addsitedir({path!r})\n" for path in sys.path if path.endswith("-packages"))
         (self.packages / "parent.pth").write_text(seen)
         (folder / "tiny.yaml").write_text(json.dumps(TINY))
-        self.variables = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "AVBENCH_CACHE": str(folder / "cache")}
+        self.variables = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "200",
+            "AVBENCH_CACHE": str(folder / "cache"),
+        }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         command = [str(self.python), "-m", "avbench", *arguments]
