@@ -21,6 +21,15 @@ HALF = DERPP | {"sampling_ratio": 0.5}
 DRAWN = HALF | {"audio_selection": "time", "chunk": None, "alpha": 0.5}
 VIRTUAL = STELLA | {"masks": "fresh", "virtual_step": "optimizer", "virtual_learning_rate": None}
 GMED = VIRTUAL | {"alpha": 0.1, "gamma": 1.0, "sign": 1, "edit_reference_batch": 12}
+TEACHER = STELLA | {"masks": "fresh", "evaluate": "working"}
+CLS_ER = {
+    "stable_decay": 0.999,
+    "plastic_decay": 0.999,
+    "stable_update_probability": 0.6,
+    "plastic_update_probability": 0.8,
+    "consistency_weight": 0.1,
+}
+ESMER = {"loss_decay": 0.99, "loss_margin": 1.0, "start": "zero", "decay": 0.999, "update_probability": 0.2}
 
 # Table 5, per strategy: what both benchmarks share, what is of Continual-VS, what of Continual-AS. Its rows for DER++
 # and STELLA also stand for the methods that are built on them and have no row.
@@ -29,6 +38,8 @@ TABLE_5: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "mir": (VIRTUAL | {"candidates": 5}, {}, {}),
     "derpp": (DERPP, {"alpha": 0.5}, {"alpha": 1.0}),
     "gmed": (GMED, {"beta": 0.05}, {"beta": 0.01}),
+    "cls-er": (TEACHER | CLS_ER, {}, {}),
+    "esmer": (TEACHER | ESMER, {"consistency_weight": 0.15}, {"consistency_weight": 0.2}),
     "lump": (STELLA, {"concentration": 0.1}, {"concentration": 0.05}),
     "random": (HALF | {"audio_selection": "none", "chunk": None}, {"alpha": 0.5}, {"alpha": 1.0}),
     "mats": (HALF, {"alpha": 0.5}, {"alpha": 1.0}),
@@ -47,7 +58,7 @@ def published(request: pytest.FixtureRequest) -> RunConfig:
     return resolve(*request.param, "paper")
 
 
-@pytest.mark.parametrize("strategy", ["finetune", *TABLE_5])
+@pytest.mark.parametrize("strategy", ["finetune", "multitask", *TABLE_5])
 def test_the_run_is_whole_and_in_the_published_order(strategy: str) -> None:
     published = resolve(strategy, "continual-vs", "paper")
     assert (published.order, published.limit, published.profile) == ("default", None, "paper")
@@ -55,7 +66,7 @@ def test_the_run_is_whole_and_in_the_published_order(strategy: str) -> None:
 
 
 @pytest.mark.parametrize("bench", BENCHMARKS)
-@pytest.mark.parametrize("strategy", ["finetune", *TABLE_5])
+@pytest.mark.parametrize("strategy", ["finetune", "multitask", *TABLE_5])
 def test_schedule_objective_and_optimizer(strategy: str, bench: str) -> None:
     training = resolve(strategy, bench, "paper").training
     epochs, batch = {"continual-vs": (10, 48), "continual-as": (15, 36)}[bench]
@@ -73,8 +84,9 @@ def test_options_of_the_strategies(strategy: str, bench: str) -> None:
     assert resolve(strategy, bench, "paper").options == expected
 
 
-def test_finetune_has_no_options() -> None:
-    assert all(resolve("finetune", bench, "paper").options == {} for bench in BENCHMARKS)
+@pytest.mark.parametrize("strategy", ["finetune", "multitask"])
+def test_methods_without_a_memory_have_no_options(strategy: str) -> None:
+    assert all(resolve(strategy, bench, "paper").options == {} for bench in BENCHMARKS)
 
 
 @pytest.mark.parametrize("bench", ["continual-vs", "continual-as", "continual-synth"])
