@@ -24,7 +24,7 @@ class _StrictLoader(yaml.SafeLoader):
     """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()  # type: ignore[no-untyped-call]
+        event = self.peek_event()
         if getattr(event, "anchor", None) is not None:
             raise yaml.composer.ComposerError(
                 None, None, f"references (&{event.anchor}, *{event.anchor}) are not read here: write the value out",
@@ -37,7 +37,7 @@ class _StrictLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 continue  # refused further on
-            key = self.construct_object(key_node)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node)
             if key in lines:
                 text = f"the key {shortened(key)} was given before, in line {lines[key]}: delete one of the two"
                 raise yaml.constructor.ConstructorError(None, None, text, key_node.start_mark)

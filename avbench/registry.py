@@ -45,7 +45,7 @@ def find(kind: Kind, name: str) -> Plugin:
         if len(named) == 1:
             return named[0]
     near = get_close_matches(name[:80], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known)) or 'none at all'}"
     raise UsageError(f"there is no {SINGULAR[kind]} called {shortened(name)}; {hint}")
 
 

@@ -5,6 +5,7 @@ import time
 import pytest
 import yaml
 
+from avbench import registry
 from avbench.config import RunConfig, dump, parse_override, read_yaml, resolve, validate
 from avbench.errors import UsageError
 from avbench.paths import absolute
@@ -122,6 +123,12 @@ def test_an_unknown_option_where_there_are_none_is_said_without_a_list():
 def test_an_unknown_profile_names_the_nearest():
     with pytest.raises(UsageError, match=r"no profile 'standart'; did you mean 'standard'\? it has paper, quick"):
         resolve("finetune", "continual-synth", "standart")
+
+
+def test_where_nothing_is_registered_no_empty_list_is_shown(monkeypatch):
+    monkeypatch.setattr(registry, "plugins", lambda kind: {})
+    with pytest.raises(UsageError, match=r"no strategy called 'er'; there are: none at all$"):
+        registry.find("strategies", "er")
 
 
 def test_relative_paths_are_taken_from_here(tmp_path, monkeypatch):

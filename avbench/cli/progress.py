@@ -65,10 +65,10 @@ class Progress:
     def on_run_started(self, event: Event) -> None:
         """Say what runs, where, on what."""
         self._start = event
-        self._matrix = RecallMatrix(event.get("tasks", event["experiences"]), self.out.width, event["experiences"])
+        tasks = event["tasks"] if "tasks" in event else event["experiences"]
+        self._matrix = RecallMatrix(tasks, self.out.width, event["experiences"])
         console.line(self.out, *self._title())
-        tasks = len(event.get("tasks", event["experiences"]))
-        clips = f"{tasks} tasks, {sum(event['clips']):,} clips, {event['total_steps']:,} steps"
+        clips = f"{len(tasks)} tasks, {sum(event['clips']):,} clips, {event['total_steps']:,} steps"
         place = f"{event['device']}, {_count(event['threads'], 'thread')}"
         console.line(self.out, f"{clips}; {event['parameters']:,} parameters on {console.clean(place)}")
         console.where(self.out, "Folder", event["directory"])
