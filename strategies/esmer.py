@@ -10,9 +10,9 @@ While mu is zero, all clips count fully and are offered. As in STELLA's experime
 contrast included, under masks of the teacher's own (`masks: fresh`); the working network is evaluated where the paper
 deploys the teacher; and there is no first epoch of each task without storing, which would need boundaries.
 
-With beta = 1 (STELLA, Table 5) about half of all clips are refused, and nearly all while mu still climbs from zero:
-watch the logged share `accepted`. `start: first-batch` gives mu the first batch's mean instead; with shared masks and
-the teacher evaluated that is `variant: faithful`.
+With beta = 1 (STELLA, Table 5) about half of all clips are refused, and more while mu still climbs from zero: watch the
+logged share `accepted`. `start: first-batch` gives mu the first batch's mean instead; that, shared masks, a mean of its
+own for the memory's loss, and the evaluated teacher are `variant: faithful`.
 """
 
 from __future__ import annotations
