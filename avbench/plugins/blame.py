@@ -120,4 +120,4 @@ def _next(directory: Path | None) -> str:
     if directory is None:
         return "and start again"
     resume = f"resume {shlex.quote(str(directory))}"
-    return f"then continue from the newest checkpoint with `avbench {resume}`; `avbench --debug {resume}` shows the traceback"
+    return f"then continue from the newest checkpoint with `avbench {resume}` (traceback: `avbench --debug {resume}`)"

@@ -104,10 +104,10 @@ def determinism(trial: Trial) -> None:
 
 
 def _global_states() -> dict[str, bytes]:
-    state = np.random.get_state()[1]  # noqa: NPY002
+    state: Any = np.random.get_state(legacy=False)  # noqa: NPY002
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
-        "numpy": np.asarray(state).tobytes(),
+        "numpy": state["state"]["key"].tobytes() + str(state["state"]["pos"]).encode(),
         "Python": repr(random.getstate()).encode(),
     }
 

@@ -1,34 +1,16 @@
-"""Third parties' distributions, as an installer would leave them: modules, and metadata beside them."""
+"""An environment with third parties' distributions in it, and the command line on top."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from third_parties import write_distribution
 
 Install = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
-
-
-def write_distribution(
-    folder: Path,
-    name: str,
-    strategies: Mapping[str, str] | None = None,
-    files: Mapping[str, str] | None = None,
-    version: str = "1.0",
-    entry_points: str | None = None,
-) -> None:
-    """Write a distribution into `folder`: `strategies` by name -> target, and its other `files`."""
-    metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = "".join(f"{key} = {target}\n" for key, target in (strategies or {}).items())
-    (metadata / "entry_points.txt").write_text(entry_points or f"[avbench.strategies]\n{lines}")
-    for path, text in (files or {}).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from third_parties import TINY
 
 import avbench
 from avbench.plugins.blame import PluginCrash
@@ -39,21 +40,6 @@ class Method(AudioVideoStrategy):
     def {hook}:
         {body}
 """
-# A world of eight tasks with one class each: 8 steps of a tiny model.
-TINY: dict[str, Any] = {
-    "threads": 1,
-    "device": "cpu",
-    "clip": {"image_size": 32, "audio_frames": 64, "mel_bins": 64, "patch": 16},
-    "model": {"width": 16, "heads": 2, "unimodal_depth": 1, "decoder_width": 16, "decoder_heads": 2, "mask_ratio": 0.7},
-    "training": {"epochs": 1, "batch_size": 6, "base_weights": None, "log_every": 1},
-    "evaluation": {"examples": 0},
-    "options": {"memory": 6},
-    "data": {
-        "jobs": 1,
-        "world": {"image_size": 32, "seconds": 1.28, "classes_per_task": 1, "train_clips": 6, "test_clips": 2},
-        "preprocessing": {"mel_bins": 64},
-    },
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,7 +57,7 @@ def install_crash(install: Install, hook: str, body: str) -> str:
 
 def crash(directory: Path) -> str:
     with pytest.raises(PluginCrash) as raised:
-        avbench.run("unruly", "continual-synth", out=directory, **TINY)
+        avbench.run("unruly", "continual-synth", out=directory, options={"memory": 6}, **TINY)
     assert raised.value.__cause__ is not None
     assert raised.value.exit_code == 1
     return str(raised.value)
@@ -162,7 +148,7 @@ def test_errors_that_explain_themselves_and_our_own_crashes_are_not_blamed(
     file = Path(install_crash(install, "setup(self, context)", "raise UsageError('options.x = 3 is odd; take 2')"))
     file.write_text(f"{source}\n{file.read_text()}")
     with pytest.raises(UsageError, match=r"^options.x = 3 is odd; take 2$"):
-        avbench.run("unruly", "continual-synth", out=tmp_path / "one", **TINY)
+        avbench.run("unruly", "continual-synth", out=tmp_path / "one", options={"memory": 6}, **TINY)
     monkeypatch.setattr(ER, "select", lambda self, step: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        avbench.run("er", "continual-synth", out=tmp_path / "two", **TINY)
+        avbench.run("er", "continual-synth", out=tmp_path / "two", options={"memory": 6}, **TINY)

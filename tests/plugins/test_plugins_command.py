@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +51,21 @@ def test_check_looks_at_ours_too(avbench_call: Call) -> None:
     status, out, _ = avbench_call("plugins", "--check")
     assert status == 0
     assert "part of avbench" not in out and "broken" not in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plugins"], ["list", "strategies"], ["plugins", "new", "quick-one", "--out", "quick-one"]]
+)
+def test_answers_that_need_no_import_load_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    watched = (
+        "import sys\nfrom avbench.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as left:\n    assert not left.code\n"
+        "assert not {'torch', 'avalanche', 'numpy', 'avbench.strategies'} & set(sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parent.parent)}
+    command = [sys.executable, "-c", watched, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_new_writes_a_package_whose_names_agree(avbench_call: Call, tmp_path: Path) -> None:

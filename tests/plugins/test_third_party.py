@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_distribution  # type: ignore[import-not-found]
+from third_parties import TINY, write_distribution
 
 import avbench
 from avbench.results.directory import RunDirectory
@@ -46,20 +46,10 @@ class FaithfulPairs(AudioVideoStrategy):
         together = cosine_similarity(out.z_audio[count:].float(), out.z_video[count:].float())
         return {"apart": self.config.weight * (1 - together).mean()}
 '''
-# A world of eight tasks with one class each: 24 steps of a model that fits in a cache line or two.
-TINY = {
-    "threads": 1,
-    "device": "cpu",
-    "clip": {"image_size": 32, "audio_frames": 64, "mel_bins": 64, "patch": 16},
-    "model": {"width": 16, "heads": 2, "unimodal_depth": 1, "decoder_width": 16, "decoder_heads": 2, "mask_ratio": 0.7},
-    "training": {"epochs": 3, "batch_size": 6, "base_weights": None, "log_every": 1, "checkpoint_minutes": 0.001},
-    "evaluation": {"examples": 2},
+# 24 steps, saved all the time.
+SCHEDULE = {
+    "training": TINY["training"] | {"epochs": 3, "checkpoint_minutes": 0.001},
     "options": {"memory": 12},
-    "data": {
-        "jobs": 1,
-        "world": {"image_size": 32, "seconds": 1.28, "classes_per_task": 1, "train_clips": 6, "test_clips": 3},
-        "preprocessing": {"mel_bins": 64},
-    },
 }
 
 
@@ -74,7 +64,7 @@ class Environment:
         self.packages = Path(sysconfig.get_path("purelib", vars=paths))
         seen = "".join(f"import site; site.addsitedir({path!r})\n" for path in sys.path if path.endswith("-packages"))
         (self.packages / "parent.pth").write_text(seen)
-        (folder / "tiny.yaml").write_text(json.dumps(TINY))
+        (folder / "tiny.yaml").write_text(json.dumps(TINY | SCHEDULE))
         self.variables = {
             **os.environ,
             "PYTHONPATH": str(ROOT),

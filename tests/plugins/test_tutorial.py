@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from third_parties import TINY
 
 import avbench
 from avbench import registry
@@ -23,20 +24,6 @@ TEXT = TUTORIAL.read_text(encoding="utf-8")
 FILES = re.findall(r"^`([\w/.-]+)`:\n\n```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-# A world of eight tasks with one class each: 8 steps of a tiny model.
-TINY: dict[str, Any] = {
-    "threads": 1,
-    "device": "cpu",
-    "clip": {"image_size": 32, "audio_frames": 64, "mel_bins": 64, "patch": 16},
-    "model": {"width": 16, "heads": 2, "unimodal_depth": 1, "decoder_width": 16, "decoder_heads": 2, "mask_ratio": 0.7},
-    "training": {"epochs": 1, "batch_size": 6, "base_weights": None, "log_every": 1},
-    "evaluation": {"examples": 0},
-    "data": {
-        "jobs": 1,
-        "world": {"image_size": 32, "seconds": 1.28, "classes_per_task": 1, "train_clips": 6, "test_clips": 2},
-        "preprocessing": {"mel_bins": 64},
-    },
-}
 
 
 class Author:

@@ -6,13 +6,17 @@ import multiprocessing
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
+from third_parties import TINY
 
+import avbench
 from avbench import registry
-from avbench.errors import PluginError, UsageError
+from avbench.errors import Interrupted, PluginError, UsageError
 from avbench.plugins.unpackaged import VARIABLE, Entry, kebab, parse
 
+OPTIONS = {"memory": 6}
 SOURCE = """
 from avbench.training.strategy import AudioVideoStrategy
 
@@ -59,6 +63,19 @@ def test_a_strategy_in_a_file_is_used_like_any_other(method: Path, monkeypatch: 
     method.write_text(SOURCE + "\n# changed\n")
     monkeypatch.setenv(VARIABLE, "method.py:MyMethod,")
     assert registry.find("strategies", "my-method").version != before
+
+
+def test_it_runs_and_resumes(method: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, f"{method}:MyMethod")
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "step" and event["step"] == 3:
+            raise Interrupted("enough")
+
+    with pytest.raises(Interrupted):
+        avbench.run("my-method", "continual-synth", out=tmp_path / "run", listeners=[stop], **TINY, options=OPTIONS)
+    assert avbench.resume(tmp_path / "run").results.status == "complete"
 
 
 @pytest.mark.parametrize(
