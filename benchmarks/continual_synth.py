@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -9,7 +11,16 @@ from pydantic import Field, model_validator
 
 from avbench.benchmarks.lists import ClipList, TaskClips, limited
 from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData
-from avbench.benchmarks.streams import EVALUATION, ORDERS, RETRIEVAL, TRAIN, AudioVideoBenchmark, Clip, Task
+from avbench.benchmarks.streams import (
+    EVALUATION,
+    ORDERS,
+    RETRIEVAL,
+    TRAIN,
+    AudioVideoBenchmark,
+    Clip,
+    ClipTruth,
+    Task,
+)
 from avbench.config import Section
 from avbench.data.clip import StoredClip
 from avbench.data.preprocessing import Preprocessing
@@ -100,6 +111,22 @@ class ContinualSynth(BenchmarkPlugin):
         streams = {TRAIN: (TaskClips(train),), RETRIEVAL: (TaskClips(queries),)}
         base = Task("base", "Base clips", tuple(self.world.base_classes))
         return self._build(limited(ClipList((base,), streams), self.config.limit), progress)
+
+    def truth_of(self, clip_id: str) -> ClipTruth:
+        """Who sounds where and when, in the frames and spectrogram columns of the clip's evaluation view.
+
+        Raises:
+            DataError: `clip_id` is not one of this world's.
+        """
+        from avbench.benchmarks.synthetic_truth import truth_in_view
+
+        key = self.world.parse(clip_id)
+        return truth_in_view(self.world, key, self.data.preprocessing, self.data.sampling, self.config.clip)
+
+    def _build(
+        self, listing: ClipList, progress: Progress | None, left_out: Mapping[str, tuple[str, str]] | None = None
+    ) -> AudioVideoBenchmark:
+        return replace(super()._build(listing, progress, left_out), truth_of=self.truth_of)
 
     @cached_property
     def world(self) -> World:

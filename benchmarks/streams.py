@@ -6,10 +6,12 @@ Avalanche is imported inside functions: describing a benchmark stays cheap, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from avbench.data.store import rows_of as rows_of
@@ -77,6 +79,28 @@ class Coverage:
         return self.listed - self.usable - self.unreadable
 
 
+@dataclass(frozen=True)
+class ClipTruth:
+    """What is known of a clip, in the geometry of its evaluation view.
+
+    Attributes:
+        sources: bool (frames, H, W), where something that sounds is visible.
+        heard: bool (frames,), whether it is heard at the time of the frame.
+        silent: bool (frames, H, W), where an object that makes no sound is visible; None where that is not known.
+        active: bool (T,), the spectrogram columns in which a source sounds; None where that is not known.
+    """
+
+    sources: NDArray[np.bool_]
+    heard: NDArray[np.bool_]
+    silent: NDArray[np.bool_] | None = None
+    active: NDArray[np.bool_] | None = None
+
+
+def unknown_truth(clip_id: str) -> ClipTruth | None:
+    """The truth of recordings: nobody knows it."""
+    return None
+
+
 @dataclass
 class AudioVideoBenchmark:
     """A benchmark, ready to run.
@@ -93,6 +117,7 @@ class AudioVideoBenchmark:
         labels: class of every usable evaluation and retrieval clip, for reports and probes; training has none.
         clip_list_hash: of the usable clips, see `hash_clips`.
         notes: what a reader of the results should know about the data.
+        truth_of: clip id -> who sounds where and when in an evaluation or retrieval clip; None where nobody knows.
     """
 
     name: str
@@ -106,6 +131,7 @@ class AudioVideoBenchmark:
     labels: Mapping[str, str]
     clip_list_hash: str
     notes: tuple[str, ...] = ()
+    truth_of: Callable[[str], ClipTruth | None] = unknown_truth
 
     def label_of(self, clip_id: str) -> str:
         """The class of an evaluation or retrieval clip, for people; empty for other clips."""
