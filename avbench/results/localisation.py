@@ -1,0 +1,53 @@
+"""Where and when a network sees what sounds: the part of `results.json` about localisation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from avbench.config import Section
+
+Measure = Literal["pointing", "iou", "auc", "pixel_auc", "preference"]
+Share = Annotated[float, Field(ge=0, le=100.001)]  # percent, mean over clips; 0.001 for rounding
+
+
+class Gain(Section):
+    """A difference in points, paired by clip, and the half-width of its 95 % interval over clips."""
+
+    points: float
+    margin: Annotated[float, Field(ge=0)]
+
+
+class MapScore(Section):
+    """One kind of map: asked with the clip's own other half, and with that of a clip of another class.
+
+    Only `gain`, the first minus the second, says whether the network listened.
+    """
+
+    own: dict[Measure, Share]
+    exchanged: dict[Measure, Share]
+    gain: dict[Measure, Gain]
+
+
+class Domain(Section):
+    """Localisation in the picture, or in time."""
+
+    clips: Annotated[int, Field(ge=1)]  # that have something to find
+    # Maps that have not listened: "chance", "centre", and "saliency" (colour of the picture, loudness of the sound).
+    controls: dict[str, dict[Measure, Share]]
+    before: dict[str, MapScore] = Field(default_factory=dict)  # by kind of map, before any training
+    after: dict[str, MapScore] = Field(default_factory=dict)  # after the last experience
+
+
+class Localisation(Section):
+    """Both domains, where the benchmark knows the truth of its clips; see `avbench.evaluation.localisation`."""
+
+    picture: Domain | None = None
+    time: Domain | None = None
+
+    def before_training(self) -> Localisation:
+        """Without the scores after the last experience."""
+        domains = {"picture": self.picture, "time": self.time}
+        kept = {name: domain.model_copy(update={"after": {}}) for name, domain in domains.items() if domain is not None}
+        return self.model_copy(update=kept)
