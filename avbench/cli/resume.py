@@ -22,7 +22,7 @@ def resume(
     history, damaged = opened.journal.salvage() if opened.journal.path.exists() else ([], [])
     if damaged:
         lines = f"line {damaged[0]}" if len(damaged) == 1 else f"{len(damaged)} lines from line {damaged[0]} on"
-        what = f"{lines} of the journal {opened.journal.path} can't be read and are left out; no result depends on them"
+        what = f"left out what can't be read of the journal {opened.journal.path} ({lines}); no result depends on it"
         console.message(console.errors(), "note", "yellow", what)
     from avbench import runner
 

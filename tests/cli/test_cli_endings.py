@@ -202,7 +202,7 @@ def test_damage_within_the_journal_does_not_hinder_a_resumption(avbench, runner,
     runner.act = lambda listeners: types.SimpleNamespace(directory=directory.path, report=lambda: directory.report)
     status, out, err = avbench("resume", directory.path)
     assert status == 0 and "report.html" in out
-    assert "note: line 2 of the journal" in err and "journal.jsonl can't be read" in err
+    assert "note: left out what can't be read of the journal" in err and "journal.jsonl (line 2)" in err
 
 
 def test_damaged_results_are_one_message_with_the_remedy(avbench, tmp_path):
