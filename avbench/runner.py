@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from avbench import config as configuration
 from avbench import registry
 from avbench.config import RunConfig
-from avbench.errors import Interrupted, RunDirectoryError
+from avbench.errors import Interrupted, OccupiedError, RunDirectoryError
 from avbench.results.comparability import config_hash
 from avbench.results.directory import RunDirectory
 from avbench.results.journal import now
@@ -117,6 +117,7 @@ def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
     from avbench.training.session import Session, with_measured_threads
 
     opened = RunDirectory.open(Path(directory))
+    left_out: dict[str, tuple[str, str]] = {}
     if opened.results.is_file():
         results = opened.read_results()
         if results.status == "complete":
@@ -126,9 +127,11 @@ def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
                 f"{opened.path / 'config.yaml'} was changed after the run had begun; put it back, or start a new run "
                 "with `avbench run --config`"
             )
+        # A clip that was mended since would change the stream half way; it stays out until the next run.
+        left_out = {clip: (found.reason, found.message) for clip, found in results.quarantined.items()}
     with blamed(opened.config, opened.path):
         session = Session(with_measured_threads(opened.config))
-    return _execute(opened, _plugin(opened.config), session, listeners, resumed=True)
+    return _execute(opened, _plugin(opened.config), session, listeners, resumed=True, left_out=left_out)
 
 
 def plan(config: RunConfig) -> Plan:
@@ -163,7 +166,12 @@ def _plugin(config: RunConfig) -> Any:
 
 
 def _execute(
-    directory: RunDirectory, plugin: Any, session: Session, listeners: Sequence[Listener], resumed: bool
+    directory: RunDirectory,
+    plugin: Any,
+    session: Session,
+    listeners: Sequence[Listener],
+    resumed: bool,
+    left_out: Mapping[str, tuple[str, str]] | None = None,
 ) -> Run:
     from avbench.benchmarks.joint import join_experiences
     from avbench.continual_run import ContinualRun
@@ -173,7 +181,8 @@ def _execute(
     announce = _Announcer(directory, listeners)
     try:
         with blamed(session.config, directory.path), deterministic(), stop_signals() as stopping:
-            benchmark = plugin.build(_stoppable(announce.preparing, stopping, f"avbench resume {directory.path}"))
+            progress = _stoppable(announce.preparing, stopping, f"avbench resume {directory.path}")
+            benchmark = plugin.build(progress, left_out or {})
             if session.strategy.joint_stream:
                 benchmark = join_experiences(benchmark)
             ContinualRun(directory, session, benchmark, announce, stopping).execute(resumed)
@@ -208,8 +217,11 @@ class _Announcer:
 
     def preparing(self, done: int, total: int) -> None:
         """Progress of making clips ready: for the listeners only, a journal would drown in it."""
+        event: Event = {"event": "preparing", "time": now(), "done": done, "total": total}
+        if self._directory is not None:
+            event["directory"] = str(self._directory.path)
         for listener in self._listeners:
-            listener({"event": "preparing", "time": now(), "done": done, "total": total})
+            listener(event)
 
 
 def _new_directory(config: RunConfig) -> RunDirectory:
@@ -217,13 +229,11 @@ def _new_directory(config: RunConfig) -> RunDirectory:
     stem = f"{config.bench}-{config.strategy}-{config.profile}-seed{config.seed}"
     for number in range(1, 10_000):
         path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
-        if path.exists():
-            continue
         try:
-            return RunDirectory.create(path, config)
-        except RunDirectoryError:
             if not path.exists():
-                raise
+                return RunDirectory.create(path, config)
+        except OccupiedError:
+            continue
     raise RunDirectoryError(f"10,000 runs called runs/{stem}; name another folder with --out")
 
 

@@ -71,5 +71,5 @@ def _restricted(one: Similarity, wanted: set[str] | None, run: RunDirectory) -> 
     z_audio, z_video = (torch.from_numpy(one.embeddings[name][rows]).float() for name in MODALITIES)
     tasks = int(one.task_of.max()) + 1
     result = evaluate(z_audio, z_video, task_of, run.config.evaluation.gallery, run.config.evaluation.recall_at, tasks)
-    ranks = {way: result.ranks[way].astype(np.float32) for way in DIRECTIONS}
+    ranks: dict[str, NDArray[np.float32]] = {way: result.ranks[way].astype(np.float32) for way in DIRECTIONS}
     return Similarity(tuple(one.clip_ids[row] for row in rows), one.task_of[rows], ranks, None, {})

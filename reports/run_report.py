@@ -94,11 +94,16 @@ def _events(directory: RunDirectory, notes: list[Warning]) -> list[dict[str, Any
         notes.append(Warning(code="journal", message="The journal is missing; the training curves can't be drawn."))
         return []
     try:
-        return directory.journal.read()
+        events, damaged = directory.journal.salvage()
     except RunDirectoryError:
-        message = "The journal is damaged; the training curves can't be drawn. The results are not affected."
+        message = "The journal can't be read; the training curves can't be drawn. The results are not affected."
         notes.append(Warning(code="journal", message=message))
         return []
+    if damaged:
+        message = f"The journal is damaged in {len(damaged)} lines, which the training curves leave out. "
+        message += "The results are not affected."
+        notes.append(Warning(code="journal", message=message))
+    return events
 
 
 def _examples(directory: RunDirectory, notes: list[Warning]) -> list[ShownExample]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avbench.cli import INTERRUPTED, console
-from avbench.errors import AvbenchError, Interrupted
+from avbench.errors import AvbenchError, Interrupted, PluginError
 from avbench.results.journal import now
 from avbench.results.provenance import describe_command, package_versions
 
@@ -56,6 +56,10 @@ def explain(error: Exception, invocation: Invocation) -> int:
         return error.exit_code
     if isinstance(error, AvbenchError):
         console.message(out, "error", "bold red", str(error))
+        if isinstance(error, PluginError) and error.__cause__ and invocation.directory:
+            log = write_crash_log(error, invocation)  # its author wants the traceback
+            if log is not None:
+                console.where(out, "Details", log)
         return error.exit_code
     if (shortage := _shortage(error)) is not None:
         console.message(out, "error", "bold red", f"{shortage}{_resuming(invocation)}")

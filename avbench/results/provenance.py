@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import avbench
+from avbench import registry
 from avbench.config import RunConfig
 from avbench.results.comparability import config_hash
 from avbench.results.journal import now
@@ -40,7 +41,7 @@ def collect_provenance(
     return Provenance(
         command=describe_command(sys.argv if command is None else command),
         started=started or now(),
-        versions=package_versions(),
+        versions=package_versions() | _plugin_versions(config),
         git_commit=commit,
         git_dirty=dirty,
         platform=platform.platform(),
@@ -52,6 +53,11 @@ def collect_provenance(
         clip_list_hash=clip_list_hash,
         benchmark_version=benchmark_version,
     )
+
+
+def _plugin_versions(config: RunConfig) -> dict[str, str]:
+    used = registry.find("strategies", config.strategy), registry.find("benchmarks", config.bench)
+    return {plugin.distribution: plugin.version for plugin in used if plugin.distribution != "avbench"}
 
 
 def package_versions() -> dict[str, str]:

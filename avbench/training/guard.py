@@ -66,7 +66,7 @@ class TaskFreeView:
         )
 
 
-class GuardedStrategy(BaseSGDPlugin):  # type: ignore[misc]  # Avalanche is untyped
+class GuardedStrategy(BaseSGDPlugin):
     """An Avalanche plugin that passes the events of a step on to a task-free strategy.
 
     Args:

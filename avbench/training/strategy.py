@@ -52,7 +52,7 @@ class ReplayConfig(Section):
         return defaults | dict(values)
 
 
-class AudioVideoStrategy(BaseSGDPlugin):  # type: ignore[misc]  # Avalanche is untyped
+class AudioVideoStrategy(BaseSGDPlugin):
     """Experience replay; the base class of all methods.
 
     The current batch and as many clips from a reservoir are trained on jointly, so that the contrastive loss also
