@@ -1,0 +1,49 @@
+"""Runs whose clips differ, because each machine had others: the exam they share, and the clips all of them have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from avbench.errors import AvbenchError
+from avbench.reports.leaderboard_runs import FoundRun
+from avbench.results import comparability_key
+
+
+def shared_exam(run: FoundRun) -> str | None:
+    """The run's comparability key as it would be if the list of clips were not in it.
+
+    None where this can't be shown: the key is recomputed with the base weights as they are here, and counts only if it
+    is the recorded one when the list of clips is put back.
+    """
+    provenance = run.results.provenance
+    base = run.config.training.base_weights
+    try:
+        weights = None if base is None else _digest(base)
+    except AvbenchError:
+        return None
+    known = comparability_key(run.config, provenance.benchmark_version, provenance.clip_list_hash, weights)
+    if known != run.results.comparability_key:
+        return None
+    return comparability_key(run.config, provenance.benchmark_version, "", weights)
+
+
+def clips_of_all(runs: Sequence[FoundRun]) -> tuple[list[str], list[FoundRun]]:
+    """The clips that every run was asked, and the runs whose clips can't be read, which don't count."""
+    from avbench.evaluation.run_hits import common_clips
+
+    readable, broken = [], []
+    for run in runs:
+        try:
+            common_clips([run.directory])
+            readable.append(run)
+        except AvbenchError:
+            broken.append(run)
+    return common_clips([run.directory for run in readable]), broken
+
+
+@cache
+def _digest(base: str) -> str:
+    from avbench.training import weights
+
+    return weights.digest(weights.locate(base))

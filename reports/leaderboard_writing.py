@@ -1,0 +1,54 @@
+"""Numbers of a leaderboard for people."""
+
+from __future__ import annotations
+
+from avbench.reports.leaderboard_columns import Column, Kind
+from avbench.reports.leaderboard_ranking import Placed, Score
+from avbench.reports.run_report import _bytes, _count, _duration, _points
+
+
+def written(score: Score | None, column: Column) -> str:
+    """A number in its unit, a dash where it is not known."""
+    return "–" if score is None else number(score.value, column.kind)
+
+
+def half_width(score: Score | None) -> str:
+    """Half of the 95 % interval, such as `± 1.13`; empty where it is not known."""
+    return "" if score is None or score.half is None else f"± {_points(score.half)}"
+
+
+def number(value: float, kind: Kind) -> str:
+    """`value` as a percentage, a size, a duration or a plain number."""
+    if kind == "points":
+        return _points(value)
+    if kind == "ratio":
+        return _points(value, 1)
+    return {"bytes": _bytes, "seconds": _duration, "count": lambda v: _count(round(v))}[kind](value)
+
+
+def p_value(value: float) -> str:
+    """A p-value with two digits that say something, never 0."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def marks(one: Placed) -> list[tuple[str, str]]:
+    """Words that qualify a row, each with the class of its colour."""
+    row, results = one.row, one.row.results
+    found = []
+    if results.joint_stream:
+        found.append(("upper bound", "bound"))
+    if results.boundary_aware:
+        found.append(("uses task boundaries", "boundary"))
+    if results.evaluated_model != "working":
+        found.append((f"{results.evaluated_model} model", "plain"))
+    if not row.runs:
+        unfinished = row.unfinished[0].results
+        done = f"{unfinished.finished_experiences} of {unfinished.experiences} tasks"
+        found.append((f"incomplete: {done}", "incomplete"))
+    if len(row.seeds) == 1:
+        found.append(("one seed", "plain"))
+    if one.rescored:
+        found.append(("common clips", "plain"))
+    if one.unranked and row.runs and not results.joint_stream:
+        found.append(("not ranked", "incomplete"))
+    return found
