@@ -87,7 +87,7 @@ class ClipTruth:
         sources: bool (frames, H, W), where something that sounds is visible.
         heard: bool (frames,), whether it is heard at the time of the frame.
         silent: bool (frames, H, W), where an object that makes no sound is visible; None where that is not known.
-        active: bool (T,), the spectrogram columns in which a source sounds; None where that is not known.
+        active: bool (T,), the spectrogram columns in which a source acts, seen and heard; None where that is not known.
     """
 
     sources: NDArray[np.bool_]

@@ -25,7 +25,8 @@ def truth_in_view(
     """Who sounds where and when in a clip that is stored and sampled like this, `world`'s frames being the stored ones.
 
     A frame is heard while a source is inside its gate, between the events of a struck one too. A column is active
-    inside the gate of a steady source, and for `EVENT_FADE` seconds after each event of a struck one.
+    inside the gate of a steady source, and for `EVENT_FADE` seconds after each event of a struck one, while it moves
+    and lights up for it; what rings on is heard longer.
     """
     scene, config = world.scene(key), world.config
     times = world.frame_times()[evaluation_frames(preprocessing, sampling, shape)]
@@ -42,11 +43,11 @@ def truth_in_view(
 
 def _union(masks: list[Bools], wanted: list[bool]) -> Bools:
     chosen = [mask for mask, one in zip(masks, wanted, strict=True) if one]
-    return np.logical_or.reduce(chosen) if chosen else np.zeros_like(masks[0])
+    return _any(chosen) if chosen else np.zeros_like(masks[0])
 
 
 def _any(flags: Iterable[Bools]) -> Bools:
-    return np.logical_or.reduce(list(flags))
+    return np.asarray(np.logical_or.reduce(list(flags)))
 
 
 def _resized(mask: Bools, size: int) -> Bools:
@@ -62,7 +63,7 @@ def _column_times(preprocessing: Preprocessing) -> Floats:
 
 
 def _active(actor: Actor, times: Floats) -> Bools:
-    """(n,): whether a source sounds at `times`."""
+    """(n,): whether a source acts at `times`."""
     since = times[:, None] - actor.events
     struck = ((since >= 0) & (since < EVENT_FADE)).any(axis=1)
     return np.asarray((actor.gate(times) > 0) & (struck | actor.identity.family.steady))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,8 +20,8 @@ from avbench.batch import Batch
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.matching import AudioVideoMatching
 from avbench.model.relation import importance
+from avbench.results.localisation import Kind as Kind
 
-Kind = Literal["matching", "cosine"]
 KINDS: tuple[Kind, ...] = ("matching", "cosine")  # in the order of preference for a drawing
 
 

@@ -29,7 +29,7 @@ class ExampleClips:
         partner: int (n,), an example of an earlier task that the clip is also asked with; -1 where there is none.
         audio: float16 (n, 1, T, F), video: uint8 (n, frames, 3, H, W): in wire format.
         sources: bool (n, frames, H, W), where something that sounds is visible; None where that is not known.
-        active: bool (n, T), the columns in which it sounds; None likewise.
+        active: bool (n, T), the columns in which it acts; None likewise.
     """
 
     clip_ids: tuple[str, ...]

@@ -2,8 +2,8 @@
 
 Each clip's map is enlarged bilinearly to the size of the truth and scaled to 0..1 over the whole clip, as STELLA's are
 for drawing. Scored are the frames in which a source is heard and visible; a clip's score is the mean over them. In
-time, a clip is one frame with one row: the columns of its spectrogram, of which those in which a source sounds are to
-be found. The measures:
+time, a clip is one frame with one row: the columns of its spectrogram, of which those in which a source acts are to be
+found. The measures:
 
 - `pointing`: whether the highest value lies on a source (the pointing game; Zhang et al., ECCV 2016).
 - `iou`: intersection over union of the source and of where the map is at least 0.5.
@@ -26,22 +26,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from avbench.results.localisation import Measure
 from avbench.seeding import derive_seed
 
-MEASURES = ("pointing", "iou", "auc", "pixel_auc", "preference")
+MEASURES: tuple[Measure, ...] = ("pointing", "iou", "auc", "pixel_auc", "preference")
 THRESHOLD = 0.5  # of a map scaled to 0..1
 CHANCE_DRAWS = 4  # of a random map for each clip
 CENTRE_WIDTH = 0.25  # standard deviation of the centre prior, of the picture's side or the clip's length
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-Scores = Mapping[str, Floats]
+Scores = Mapping[Measure, Floats]
 """Per measure (B,) in 0..1, one value per clip; NaN where it is not defined."""
 
 _IOU_STEPS = np.linspace(0, 1, 21)
 
 
-def score(maps: Tensor, sources: Bools, scored: Bools, silent: Bools | None = None) -> dict[str, Floats]:
+def score(maps: Tensor, sources: Bools, scored: Bools, silent: Bools | None = None) -> dict[Measure, Floats]:
     """The scores of one map per clip.
 
     Args:
@@ -121,12 +122,12 @@ def centre_prior(clips: int, grid: Sequence[int]) -> Tensor:
 def saliency(video: Tensor, grid: Sequence[int]) -> Tensor:
     """How colourful each patch is: uint8 (B, frames, 3, H, W) -> (B, frames, rows, columns), mean of max - min RGB."""
     colourful = video.amax(dim=2).float() - video.amin(dim=2).float()
-    return adaptive_avg_pool2d(colourful, tuple(grid[1:]))
+    return adaptive_avg_pool2d(colourful, (grid[1], grid[2]))
 
 
 def loudness(audio: Tensor, grid: Sequence[int]) -> Tensor:
     """How loud each column of patches is: log-mel (B, 1, T, F) -> (B, 1, 1, columns), the mean over frequency."""
-    return adaptive_avg_pool2d(audio.float().mean(dim=3, keepdim=True).transpose(2, 3), tuple(grid[1:]))
+    return adaptive_avg_pool2d(audio.float().mean(dim=3, keepdim=True).transpose(2, 3), (grid[1], grid[2]))
 
 
 def of_another_class(labels: Sequence[str]) -> Tensor | None:
@@ -146,7 +147,7 @@ def of_another_class(labels: Sequence[str]) -> Tensor | None:
 # --- summaries --------------------------------------------------------------------------------------------------------
 
 
-def means(*scores: Scores) -> dict[str, float]:
+def means(*scores: Scores) -> dict[Measure, float]:
     """The mean of each measure over the clips that have it, in percent; a measure that none has is left out.
 
     Args:
@@ -157,7 +158,7 @@ def means(*scores: Scores) -> dict[str, float]:
     return {name: 100 * float(values.mean()) for name, values in known.items() if len(values)}
 
 
-def gains(own: Scores, other: Scores) -> dict[str, tuple[float, float]]:
+def gains(own: Scores, other: Scores) -> dict[Measure, tuple[float, float]]:
     """`own` minus `other`, paired by clip: mean in points and the half-width of its 95 % interval over clips.
 
     A measure that fewer than two clips have is left out. The interval is the normal one: other clips, the same network.

@@ -16,7 +16,7 @@ from avbench.data.store import collate
 from avbench.evaluation import localisation
 from avbench.evaluation.attention import Look, Maps, exchanged_maps
 from avbench.evaluation.localisation import Scores
-from avbench.results.localisation import Domain, Gain, Localisation, MapScore
+from avbench.results.localisation import Control, Domain, Gain, Localisation, MapScore
 
 if TYPE_CHECKING:
     from avbench.benchmarks.streams import ClipTruth
@@ -130,7 +130,7 @@ class _Domain:
     def of(self, maps: Maps) -> Scores:
         return self.score(self.part(maps))
 
-    def unheard(self) -> dict[str, list[Tensor]]:
+    def unheard(self) -> dict[Control, list[Tensor]]:
         draws = range(localisation.CHANCE_DRAWS)
         return {
             "chance": [localisation.random_maps(self.clips, self.grid, draw) for draw in draws],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from avbench.config import Section
 
-Measure = Literal["pointing", "iou", "auc", "pixel_auc", "preference"]
+Kind = Literal["matching", "cosine"]  # of maps, see avbench.evaluation.attention
+Measure = Literal["pointing", "iou", "auc", "pixel_auc", "preference"]  # see avbench.evaluation.localisation
+# Maps that have not listened; saliency is colour in the picture, loudness in time.
+Control = Literal["chance", "centre", "saliency"]
 Share = Annotated[float, Field(ge=0, le=100.001)]  # percent, mean over clips; 0.001 for rounding
 
 
@@ -34,14 +37,21 @@ class Domain(Section):
     """Localisation in the picture, or in time."""
 
     clips: Annotated[int, Field(ge=1)]  # that have something to find
-    # Maps that have not listened: "chance", "centre", and "saliency" (colour of the picture, loudness of the sound).
-    controls: dict[str, dict[Measure, Share]]
-    before: dict[str, MapScore] = Field(default_factory=dict)  # by kind of map, before any training
-    after: dict[str, MapScore] = Field(default_factory=dict)  # after the last experience
+    controls: dict[Control, dict[Measure, Share]]  # all of them
+    before: dict[Kind, MapScore] = Field(default_factory=dict)  # before any training
+    after: dict[Kind, MapScore] = Field(default_factory=dict)  # after the last experience
+
+    @field_validator("controls")
+    @classmethod
+    def _complete(cls, controls: dict[Control, dict[Measure, float]]) -> dict[Control, dict[Measure, float]]:
+        missing = sorted(set(get_args(Control)) - set(controls))
+        if missing:
+            raise ValueError(f"there is no control {missing[0]!r}")
+        return controls
 
 
 class Localisation(Section):
-    """Both domains, where the benchmark knows the truth of its clips; see `avbench.evaluation.localisation`."""
+    """Both domains, where the benchmark knows the truth of its clips."""
 
     picture: Domain | None = None
     time: Domain | None = None
