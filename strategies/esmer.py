@@ -100,7 +100,6 @@ class ESMER(Consistency):
 
 def typical_loss(losses: Tensor) -> Tensor:
     """The mean, a scalar, of those losses (B,) that are at most one standard deviation above the mean of all."""
-    spread = losses.std() if len(losses) > 1 else torch.zeros_like(losses[0])  # one value has no deviation
-    # The mean of equal losses may round to just below them; the smallest always counts.
-    typical = losses <= torch.maximum(losses.mean() + spread, losses.min())
+    deviation = losses.std(correction=min(1, len(losses) - 1))  # that of one loss is zero
+    typical = losses <= losses.mean() + deviation
     return torch.where(typical, losses, 0.0).sum() / typical.sum()

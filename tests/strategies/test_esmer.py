@@ -189,7 +189,7 @@ def test_typical_losses_leave_out_what_is_more_than_a_deviation_above_the_mean()
     assert float(typical_loss(torch.tensor([1.0, 1.0, 1.0, 9.0]))) == 1.0
     assert float(typical_loss(torch.tensor([1.0, 2.0, 3.0]))) == 2.0
     assert float(typical_loss(torch.tensor([0.3]))) == pytest.approx(0.3)
-    for count in range(2, 60):  # the mean of equal values may round to below them
+    for count in range(2, 60):  # their deviation is rounding
         assert float(typical_loss(torch.full((count,), 0.1))) == pytest.approx(0.1)
 
 
