@@ -7,8 +7,8 @@ from typing import Any
 
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
 from avbench.evaluation.attention import Look, attention_maps, in_batches
-from avbench.evaluation.attention_examples import ExampleClips, choose_examples, maps_of_examples
-from avbench.evaluation.attention_files import FOLDER, save_attention
+from avbench.evaluation.attention_examples import choose_examples, maps_of_examples
+from avbench.evaluation.attention_files import FOLDER, ExampleClips, save_attention
 from avbench.evaluation.localisation_run import LocalisationTest, Moment
 from avbench.model.matching import AudioVideoMatching
 from avbench.results.directory import RunDirectory

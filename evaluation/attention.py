@@ -9,34 +9,18 @@ A clip's own other half can be exchanged for that of another clip: a map that do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from avbench.batch import Batch
+from avbench.evaluation.maps import Kind, Maps
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.matching import AudioVideoMatching
 from avbench.model.relation import importance
-from avbench.results.localisation import Kind as Kind
-
-KINDS: tuple[Kind, ...] = ("matching", "cosine")  # in the order of preference for a drawing
-
-
-@dataclass(frozen=True)
-class Maps:
-    """How much each patch of B clips has to do with the other modality; only comparisons within a clip have a meaning.
-
-    Attributes:
-        audio: float32 (B, time, frequency), on the CPU.
-        video: float32 (B, frames, rows, columns), likewise.
-    """
-
-    audio: Tensor
-    video: Tensor
-
 
 Look = Callable[[Batch], Mapping[Kind, Maps]]
 """The maps of a batch of clips; `attention_maps` of some network."""
@@ -82,15 +66,12 @@ def in_batches(look: Look, size: int) -> Look:
     def look_in_batches(batch: Batch) -> dict[Kind, Maps]:
         slices = [slice(start, start + size) for start in range(0, len(batch), size)]
         found = [look(Batch(batch.audio[rows], batch.video[rows], batch.clip_id[rows])) for rows in slices]
-        return {kind: _joined([maps[kind] for maps in found]) for kind in found[0]}
+        return {
+            kind: Maps(*(np.concatenate([getattr(maps[kind], name) for maps in found]) for name in ("audio", "video")))
+            for kind in found[0]
+        }
 
     return look_in_batches
-
-
-def agreement(first: Tensor, second: Tensor) -> Tensor:
-    """Pearson correlation of two maps of each clip, (B, ...) twice -> (B,) in [-1, 1]; 0 where a map is constant."""
-    centred = [m.double().flatten(1) - m.double().flatten(1).mean(dim=1, keepdim=True) for m in (first, second)]
-    return cosine_similarity(centred[0], centred[1], dim=1)
 
 
 def _importance(
@@ -110,10 +91,5 @@ def _cosines(net: AudioVideoMAE, codes: tuple[Tensor, Tensor]) -> tuple[Tensor, 
 
 
 def _shaped(net: AudioVideoMAE, audio: Tensor, video: Tensor) -> Maps:
-    return Maps(
-        audio.float().unflatten(1, net.shape.audio_grid).cpu(), video.float().unflatten(1, net.shape.video_grid).cpu()
-    )
-
-
-def _joined(parts: Sequence[Maps]) -> Maps:
-    return Maps(torch.cat([part.audio for part in parts]), torch.cat([part.video for part in parts]))
+    grids = (audio, net.shape.audio_grid), (video, net.shape.video_grid)
+    return Maps(*(values.float().unflatten(1, grid).cpu().numpy() for values, grid in grids))

@@ -3,54 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from avbench.batch import Batch
 from avbench.data.store import collate
-from avbench.evaluation.attention import Kind, Look, Maps, exchanged_maps
+from avbench.evaluation.attention import Look, exchanged_maps
+from avbench.evaluation.attention_files import ExampleClips, SavedMaps
 
 if TYPE_CHECKING:
     from avbench.benchmarks.streams import ClipTruth
-
-
-@dataclass(frozen=True)
-class ExampleClips:
-    """n clips whose maps are drawn, in training order of their tasks. `choose_examples` picks them.
-
-    Attributes:
-        clip_ids, labels: n names and classes (a class may be empty).
-        task_of: int (n,), 0-based.
-        partner: int (n,), an example of an earlier task that the clip is also asked with; -1 where there is none.
-        audio: float16 (n, 1, T, F), video: uint8 (n, frames, 3, H, W): in wire format.
-        sources: bool (n, frames, H, W), where something that sounds is visible; None where that is not known.
-        active: bool (n, T), the columns in which it acts; None likewise.
-    """
-
-    clip_ids: tuple[str, ...]
-    labels: tuple[str, ...]
-    task_of: NDArray[np.int64]
-    partner: NDArray[np.int64]
-    audio: Tensor
-    video: Tensor
-    sources: NDArray[np.bool_] | None = None
-    active: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class SavedMaps:
-    """The maps of n example clips at one moment: asked with their own other half, and with their partner's.
-
-    Where a clip has no partner, `past` repeats `own`.
-    """
-
-    own: dict[Kind, Maps]
-    past: dict[Kind, Maps]
 
 
 def choose_examples(
@@ -84,8 +49,8 @@ def choose_examples(
         labels=tuple(label_of(clip_id) for clip_id in chosen),
         task_of=np.array(tasks),
         partner=np.array(earlier),
-        audio=wire["audio"],
-        video=wire["video"],
+        audio=wire["audio"].numpy(),
+        video=wire["video"].numpy(),
         sources=_stacked([one.sources for one in truth], len(chosen)),
         active=_stacked([one.active for one in truth if one.active is not None], len(chosen)),
     )
@@ -93,7 +58,7 @@ def choose_examples(
 
 def maps_of_examples(look: Look, clips: ExampleClips, device: torch.device) -> SavedMaps:
     """The maps of `clips` by a network on `device`."""
-    batch = Batch.from_wire(clips.audio, clips.video, clips.clip_ids, device)
+    batch = Batch.from_wire(torch.from_numpy(clips.audio), torch.from_numpy(clips.video), clips.clip_ids, device)
     rows = np.arange(len(clips.clip_ids))
     partner = torch.from_numpy(np.where(clips.partner < 0, rows, clips.partner)).to(device)
     return SavedMaps(dict(look(batch)), exchanged_maps(look, batch, partner))

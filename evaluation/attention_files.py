@@ -10,22 +10,55 @@ import re
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avbench.errors import RunDirectoryError
-from avbench.evaluation.attention import KINDS, Kind, Maps
-from avbench.evaluation.attention_examples import ExampleClips, SavedMaps
+from avbench.evaluation.maps import KINDS, Kind, Maps
 from avbench.results.atomic import replacing, unwritable
 
 FOLDER = "attention"
 CLIPS = "clips.npz"
 _MAPS = {"audio": 3, "video": 4}  # modality: dimensions
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class ExampleClips:
+    """n clips whose maps are drawn, in training order of their tasks.
+
+    Attributes:
+        clip_ids, labels: n names and classes (a class may be empty).
+        task_of: int (n,), 0-based.
+        partner: int (n,), an example of an earlier task that the clip is also asked with; -1 where there is none.
+        audio: float16 (n, 1, T, F), video: uint8 (n, frames, 3, H, W): in wire format.
+        sources: bool (n, frames, H, W), where something that sounds is visible; None where that is not known.
+        active: bool (n, T), the columns in which it acts; None likewise.
+    """
+
+    clip_ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    task_of: NDArray[np.int64]
+    partner: NDArray[np.int64]
+    audio: NDArray[np.float16]
+    video: NDArray[np.uint8]
+    sources: NDArray[np.bool_] | None = None
+    active: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class SavedMaps:
+    """The maps of n example clips at one moment: asked with their own other half, and with their partner's.
+
+    Where a clip has no partner, `past` repeats `own`.
+    """
+
+    own: dict[Kind, Maps]
+    past: dict[Kind, Maps]
 
 
 def save_attention(folder: Path, number: int, clips: ExampleClips, maps: SavedMaps) -> None:
@@ -59,8 +92,8 @@ def load_clips(folder: Path) -> ExampleClips | None:
         tuple(arrays["labels"].tolist()),
         arrays["task_of"],
         arrays["partner"],
-        torch.from_numpy(arrays["audio"]),
-        torch.from_numpy(arrays["video"]),
+        arrays["audio"],
+        arrays["video"],
         arrays.get("sources"),
         arrays.get("active"),
     )
@@ -93,14 +126,14 @@ def _clip_arrays(clips: ExampleClips) -> Arrays:
         "labels": np.asarray(clips.labels, dtype=np.str_),
         "task_of": clips.task_of.astype(np.int64),
         "partner": clips.partner.astype(np.int64),
-        "audio": clips.audio.numpy(),
-        "video": clips.video.numpy(),
+        "audio": clips.audio,
+        "video": clips.video,
     }
 
 
 def _map_arrays(maps: SavedMaps) -> Arrays:
     return {
-        f"{kind}_{modality}{suffix}": getattr(one, modality).float().numpy()
+        f"{kind}_{modality}{suffix}": getattr(one, modality)
         for suffix, kinds in (("", maps.own), ("_past", maps.past))
         for kind, one in kinds.items()
         for modality in _MAPS
@@ -109,7 +142,7 @@ def _map_arrays(maps: SavedMaps) -> Arrays:
 
 def _maps_in(arrays: Mapping[str, NDArray[Any]], suffix: str) -> dict[Kind, Maps]:
     return {
-        kind: Maps(*(torch.from_numpy(arrays[f"{kind}_{modality}{suffix}"]) for modality in _MAPS))
+        kind: Maps(*(arrays[f"{kind}_{modality}{suffix}"] for modality in _MAPS))
         for kind in KINDS
         if f"{kind}_audio{suffix}" in arrays
     }

@@ -19,13 +19,12 @@ A map of what is conspicuous scores well on all of them without listening. There
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
+from avbench.evaluation.maps import enlarged
 from avbench.results.localisation import Measure
 from avbench.seeding import derive_seed
 
@@ -42,7 +41,7 @@ Scores = Mapping[Measure, Floats]
 _IOU_STEPS = np.linspace(0, 1, 21)
 
 
-def score(maps: Tensor, sources: Bools, scored: Bools, silent: Bools | None = None) -> dict[Measure, Floats]:
+def score(maps: NDArray[Any], sources: Bools, scored: Bools, silent: Bools | None = None) -> dict[Measure, Floats]:
     """The scores of one map per clip.
 
     Args:
@@ -58,14 +57,6 @@ def score(maps: Tensor, sources: Bools, scored: Bools, silent: Bools | None = No
     ]
     table = np.asarray(rows).reshape(len(rows), len(MEASURES))
     return {name: table[:, place] for place, name in enumerate(MEASURES) if silent is not None or name != "preference"}
-
-
-def enlarged(maps: Tensor, size: Sequence[int]) -> Floats:
-    """(B, frames, rows, columns) -> float64 (B, frames, H, W), bilinear, 0..1 over each clip; zeros if constant."""
-    large = interpolate(maps.double(), size=tuple(size), mode="bilinear", align_corners=False)
-    low = large.amin(dim=(1, 2, 3), keepdim=True)
-    span = large.amax(dim=(1, 2, 3), keepdim=True) - low
-    return np.asarray(((large - low) / torch.where(span > 0, span, 1)).numpy())
 
 
 def _clip_score(large: Floats, sources: Bools, scored: Bools, silent: Bools | None) -> Floats:
@@ -105,39 +96,44 @@ def _order(first: float, second: float) -> float:
 # --- maps that have not listened --------------------------------------------------------------------------------------
 
 
-def random_maps(clips: int, grid: Sequence[int], draw: int) -> Tensor:
+def random_maps(clips: int, grid: Sequence[int], draw: int) -> Floats:
     """Uniform noise (B, frames, rows, columns), the same for the same `draw`."""
-    generator = torch.Generator().manual_seed(derive_seed(draw, "localisation", "chance"))
-    return torch.rand(clips, *grid, generator=generator)
+    return np.random.default_rng(derive_seed(draw, "localisation", "chance")).random((clips, *grid))
 
 
-def centre_prior(clips: int, grid: Sequence[int]) -> Tensor:
+def centre_prior(clips: int, grid: Sequence[int]) -> Floats:
     """A fixed Gaussian around the middle of every frame (B, frames, rows, columns)."""
     frames, *sides = grid
-    rows, columns = (((torch.arange(side) + 0.5) / side - 0.5) ** 2 for side in sides)
-    bump = torch.exp(-(rows[:, None] + columns) / (2 * CENTRE_WIDTH**2))
-    return bump.expand(clips, frames, *sides)
+    rows, columns = (((np.arange(side) + 0.5) / side - 0.5) ** 2 for side in sides)
+    bump = np.exp(-(rows[:, None] + columns) / (2 * CENTRE_WIDTH**2))
+    return np.broadcast_to(bump, (clips, frames, *sides))
 
 
-def saliency(video: Tensor, grid: Sequence[int]) -> Tensor:
-    """How colourful each patch is: uint8 (B, frames, 3, H, W) -> (B, frames, rows, columns), mean of max - min RGB."""
-    colourful = video.amax(dim=2).float() - video.amin(dim=2).float()
-    return adaptive_avg_pool2d(colourful, (grid[1], grid[2]))
+def saliency(video: NDArray[np.uint8], grid: Sequence[int]) -> Floats:
+    """How colourful each patch is: (B, frames, 3, H, W) -> (B, frames, rows, columns), the mean of max - min RGB."""
+    return _patch_means(video.max(axis=2).astype(np.float64) - video.min(axis=2), grid)
 
 
-def loudness(audio: Tensor, grid: Sequence[int]) -> Tensor:
+def loudness(audio: NDArray[Any], grid: Sequence[int]) -> Floats:
     """How loud each column of patches is: log-mel (B, 1, T, F) -> (B, 1, 1, columns), the mean over frequency."""
-    return adaptive_avg_pool2d(audio.float().mean(dim=3, keepdim=True).transpose(2, 3), (grid[1], grid[2]))
+    return _patch_means(audio.astype(np.float64).mean(axis=3)[:, :, None], grid)
 
 
-def of_another_class(labels: Sequence[str]) -> Tensor | None:
-    """For each clip the index of one of another class, int64 (B,), each clip once; None where there is no such order.
+def _patch_means(values: Floats, grid: Sequence[int]) -> Floats:
+    """(B, frames, H, W) -> (B, frames, rows, columns)."""
+    clips, frames, height, width = values.shape
+    rows, columns = grid[1:]
+    return values.reshape(clips, frames, rows, height // rows, columns, width // columns).mean(axis=(3, 5))
+
+
+def of_another_class(labels: Sequence[str]) -> NDArray[np.int64] | None:
+    """For each clip the index of one of another class, (B,), each clip once; None where there is no such order.
 
     Sorted by class and turned by half its length, a list in which no class has more than half can't meet itself.
     """
     count = len(labels)
     order = sorted(range(count), key=lambda row: labels[row])
-    partner = torch.empty(count, dtype=torch.long)
+    partner = np.empty(count, dtype=np.int64)
     for place, row in enumerate(order):
         partner[row] = order[(place + count // 2) % count]
     different = all(labels[row] != labels[other] for row, other in enumerate(partner.tolist()))

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from avbench.batch import Batch
 from avbench.config import ClipShape
 from avbench.data.store import collate
 from avbench.evaluation import localisation
-from avbench.evaluation.attention import Look, Maps, exchanged_maps
+from avbench.evaluation.attention import Look, exchanged_maps
 from avbench.evaluation.localisation import Scores
+from avbench.evaluation.maps import Maps
 from avbench.results.localisation import Control, Domain, Gain, Localisation, MapScore
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class LocalisationTest:
     Attributes:
         audio: float16 (N, 1, T, F), video: uint8 (N, frames, 3, H, W): the clips in wire format.
         truth: of each clip.
-        partner: int64 (N,), for each clip one of another class.
+        partner: int (N,), for each clip one of another class.
         shape: the shape of one clip, for the grids of its maps.
     """
 
@@ -39,7 +41,7 @@ class LocalisationTest:
     audio: Tensor
     video: Tensor
     truth: tuple[ClipTruth, ...]
-    partner: Tensor
+    partner: NDArray[np.int64]
     shape: ClipShape
 
     @staticmethod
@@ -74,7 +76,7 @@ class LocalisationTest:
             device: the network's.
         """
         batch = Batch.from_wire(self.audio, self.video, self.clip_ids, device)
-        own, exchanged = look(batch), exchanged_maps(look, batch, self.partner.to(device))
+        own, exchanged = look(batch), exchanged_maps(look, batch, torch.from_numpy(self.partner).to(device))
         known = known or self._controls()
         changes = {}
         for name, domain in self._domains().items():
@@ -96,12 +98,16 @@ class LocalisationTest:
 
     def _domains(self) -> dict[str, _Domain]:
         clips, grid, columns = len(self.truth), self.shape.video_grid, (1, 1, self.shape.audio_grid[0])
-        domains = {"picture": _Domain(clips, grid, localisation.saliency(self.video, grid), _video, self._in_picture)}
+        domains = {
+            "picture": _Domain(clips, grid, localisation.saliency(self.video.numpy(), grid), _video, self._in_picture)
+        }
         if all(truth.active is not None for truth in self.truth):
-            domains["time"] = _Domain(clips, columns, localisation.loudness(self.audio, columns), _time, self._in_time)
+            domains["time"] = _Domain(
+                clips, columns, localisation.loudness(self.audio.numpy(), columns), _time, self._in_time
+            )
         return domains
 
-    def _in_picture(self, maps: Tensor) -> Scores:
+    def _in_picture(self, maps: NDArray[Any]) -> Scores:
         """Scores of maps (N, frames, rows, columns)."""
         silent = [truth.silent for truth in self.truth if truth.silent is not None]
         return localisation.score(
@@ -111,7 +117,7 @@ class LocalisationTest:
             np.stack(silent) if len(silent) == len(self.truth) else None,
         )
 
-    def _in_time(self, maps: Tensor) -> Scores:
+    def _in_time(self, maps: NDArray[Any]) -> Scores:
         """Scores of maps (N, 1, 1, columns)."""
         active = np.stack([truth.active for truth in self.truth if truth.active is not None])[:, None, None]
         return localisation.score(maps, active, np.ones((len(active), 1), dtype=bool))
@@ -123,14 +129,14 @@ class _Domain:
 
     clips: int
     grid: tuple[int, int, int]
-    salient: Tensor
-    part: Callable[[Maps], Tensor]
-    score: Callable[[Tensor], Scores]
+    salient: NDArray[Any]
+    part: Callable[[Maps], NDArray[Any]]
+    score: Callable[[NDArray[Any]], Scores]
 
     def of(self, maps: Maps) -> Scores:
         return self.score(self.part(maps))
 
-    def unheard(self) -> dict[Control, list[Tensor]]:
+    def unheard(self) -> dict[Control, list[NDArray[Any]]]:
         draws = range(localisation.CHANCE_DRAWS)
         return {
             "chance": [localisation.random_maps(self.clips, self.grid, draw) for draw in draws],
@@ -139,13 +145,13 @@ class _Domain:
         }
 
 
-def _video(maps: Maps) -> Tensor:
+def _video(maps: Maps) -> NDArray[Any]:
     return maps.video
 
 
-def _time(maps: Maps) -> Tensor:
+def _time(maps: Maps) -> NDArray[Any]:
     """The mean over frequency, (B, 1, 1, columns)."""
-    return maps.audio.mean(dim=2)[:, None, None]
+    return np.asarray(maps.audio.mean(axis=2)[:, None, None])
 
 
 def _map_score(own: Scores, exchanged: Scores) -> MapScore:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from avbench.errors import RunDirectoryError
-from avbench.evaluation.attention import KINDS, Kind, Maps, agreement
-from avbench.evaluation.attention_examples import ExampleClips, SavedMaps
-from avbench.evaluation.attention_files import FOLDER, load_clips, load_maps
+from avbench.evaluation.attention_files import FOLDER, ExampleClips, SavedMaps, load_clips, load_maps
+from avbench.evaluation.maps import KINDS, Kind, Maps, agreement
 from avbench.reports.attention_pictures import frames_strip, spectrogram_strip
 from avbench.results.directory import RunDirectory
 from avbench.results.schema import Results, Warning
@@ -160,7 +159,7 @@ class _Drawer:
 
 def _agreement(maps: Maps, reference: Maps, row: int) -> tuple[float, float]:
     pairs = ((maps.video, reference.video), (maps.audio, reference.audio))
-    video, audio = (float(agreement(one[row : row + 1], other[row : row + 1])) for one, other in pairs)
+    video, audio = (float(agreement(one[row : row + 1], other[row : row + 1])[0]) for one, other in pairs)
     return video, audio
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from avbench.evaluation.localisation import enlarged
+from avbench.evaluation.maps import enlarged
 
 FRAME_SIDE = 88  # pixels of one drawn frame
 _HEIGHT = 88  # of a drawn spectrogram
@@ -22,15 +22,15 @@ Picture = NDArray[np.float64]  # (height, width, 3), 0..1
 Bools = NDArray[np.bool_]
 
 
-def frames_strip(video: Tensor, heat: Tensor | None = None, sources: Bools | None = None) -> str:
+def frames_strip(video: NDArray[np.uint8], heat: NDArray[Any] | None = None, sources: Bools | None = None) -> str:
     """The frames of a clip side by side: in colour, or in grey under their map.
 
     Args:
-        video: uint8 (frames, 3, H, W).
+        video: (frames, 3, H, W).
         heat: (frames, rows, columns), scaled over all frames.
         sources: bool (frames, H, W), what sounds; outlined in white.
     """
-    frames = [_resized(frame.permute(1, 2, 0).numpy(), FRAME_SIDE, FRAME_SIDE) for frame in video]
+    frames = [_resized(frame.transpose(1, 2, 0), FRAME_SIDE, FRAME_SIDE) for frame in video]
     strip = np.concatenate(frames, axis=1)
     if heat is not None:
         level = enlarged(heat[None], (FRAME_SIDE, FRAME_SIDE))[0]
@@ -40,7 +40,7 @@ def frames_strip(video: Tensor, heat: Tensor | None = None, sources: Bools | Non
     return _uri(strip)
 
 
-def spectrogram_strip(audio: Tensor, heat: Tensor | None = None, active: Bools | None = None) -> str:
+def spectrogram_strip(audio: NDArray[Any], heat: NDArray[Any] | None = None, active: Bools | None = None) -> str:
     """A spectrogram in grey, low frequencies at the bottom, under its map.
 
     Args:
@@ -49,10 +49,10 @@ def spectrogram_strip(audio: Tensor, heat: Tensor | None = None, active: Bools |
         active: bool (T,), when a source acts; a pale blue bar below.
     """
     width = 4 * FRAME_SIDE
-    level = _levels(audio[0].float().numpy().T[::-1])
+    level = _levels(audio[0].T[::-1].astype(np.float64))
     strip = _resized(_bytes(np.repeat(level[:, :, None], 3, axis=2)), width, _HEIGHT)
     if heat is not None:
-        strip = _covered(strip, enlarged(heat.T.flip(0)[None, None], (_HEIGHT, width))[0, 0])
+        strip = _covered(strip, enlarged(heat.T[::-1][None, None], (_HEIGHT, width))[0, 0])
     if active is not None:
         columns = active[np.arange(width) * len(active) // width]
         strip[-_BAR:] = np.where(columns[:, None], _ACTIVE, _INACTIVE)
@@ -78,10 +78,10 @@ def _outline(mask: Bools) -> Bools:
     return np.asarray(large[1:-1, 1:-1] & ~inside)
 
 
-def _levels(log_mel: NDArray[np.float32]) -> NDArray[np.float64]:
+def _levels(log_mel: NDArray[np.float64]) -> NDArray[np.float64]:
     """0 the quietest and 1 the loudest half percent."""
     low, high = np.percentile(log_mel, [0.5, 99.5])
-    return np.asarray(np.clip((log_mel.astype(np.float64) - low) / max(float(high - low), 1e-6), 0, 1))
+    return np.asarray(np.clip((log_mel - low) / max(float(high - low), 1e-6), 0, 1))
 
 
 def _bytes(picture: NDArray[np.float64]) -> NDArray[np.uint8]:

@@ -15,17 +15,17 @@ from avbench.batch import Batch
 from avbench.benchmarks.streams import ClipTruth, unknown_truth
 from avbench.config import ClipShape
 from avbench.evaluation import localisation
-from avbench.evaluation.attention import Kind, Maps
-from avbench.evaluation.localisation import CHANCE_DRAWS, MEASURES, enlarged, gains, means, of_another_class, score
+from avbench.evaluation.localisation import CHANCE_DRAWS, MEASURES, gains, means, of_another_class, score
 from avbench.evaluation.localisation_run import LocalisationTest
+from avbench.evaluation.maps import Kind, Maps
 from avbench.results.localisation import Localisation
 
 
-def scene(clips: int = 3, frames: int = 2, side: int = 6, seed: int = 0) -> tuple[torch.Tensor, Any, Any, Any]:
+def scene(clips: int = 3, frames: int = 2, side: int = 6, seed: int = 0) -> tuple[Any, Any, Any, Any]:
     """A map, sources, silent objects, and which frames count, all random."""
     generator = np.random.default_rng(seed)
     objects = generator.integers(0, 4, (clips, frames, side, side))
-    maps = torch.from_numpy(generator.integers(0, 8, (clips, frames, side, side)) / 8)  # with ties
+    maps = generator.integers(0, 8, (clips, frames, side, side)) / 8  # with ties
     return maps, objects == 1, objects == 2, np.ones((clips, frames), dtype=bool)
 
 
@@ -58,14 +58,14 @@ def test_measures_against_plain_loops(seed: int) -> None:
     found = score(maps, sources, scored, silent)
     assert set(found) == set(MEASURES)
     for clip in range(len(maps)):
-        expected = by_hand(maps[clip].numpy(), sources[clip], silent[clip])
+        expected = by_hand(maps[clip], sources[clip], silent[clip])
         assert {name: values[clip] for name, values in found.items()} == pytest.approx(expected)
 
 
 def test_limits() -> None:
     _, sources, silent, scored = scene()
-    truth = torch.from_numpy(sources).double()
-    perfect, worst, flat = (score(maps, sources, scored, silent) for maps in (truth, -truth, torch.zeros_like(truth)))
+    truth = sources.astype(float)
+    perfect, worst, flat = (score(maps, sources, scored, silent) for maps in (truth, -truth, 0 * truth))
     for name in MEASURES:
         np.testing.assert_allclose(perfect[name], 1)
         np.testing.assert_allclose(worst[name], 0.025 if name == "auc" else 0)  # a threshold of 0 is always reached
@@ -81,20 +81,12 @@ def test_a_map_is_scaled_per_clip_not_per_frame() -> None:
     same = score(7 * maps - 3, sources, scored, silent)
     for name, values in score(maps, sources, scored, silent).items():
         np.testing.assert_allclose(same[name], values)
-    faint = torch.from_numpy(sources).double()
+    faint = sources.astype(float)
     faint[:, 1] *= 0.4  # below half of the other frame's height
     found = score(faint, sources, scored, silent)
     np.testing.assert_allclose(found["iou"], 0.5)
     np.testing.assert_allclose(found["pointing"], 1)
     np.testing.assert_allclose(found["pixel_auc"], 1)
-
-
-def test_enlarging_is_bilinear_and_aligned_with_the_patches() -> None:
-    maps = torch.arange(4.0).view(1, 1, 2, 2)
-    large = enlarged(maps, (32, 32))[0, 0]
-    assert large.min() == 0 and large.max() == 1 and large[0, 0] == 0 and large[-1, -1] == 1
-    ramp = np.clip((np.arange(32) + 0.5) / 16 - 0.5, 0, 1)
-    np.testing.assert_allclose(large, (ramp[:, None] * 2 + ramp) / 3)
 
 
 def test_frames_that_have_nothing_to_find_do_not_count() -> None:
@@ -123,21 +115,21 @@ def test_chance() -> None:
     chance = means(*drawn)
     assert chance["pixel_auc"] == pytest.approx(50, abs=1) and chance["preference"] == pytest.approx(50, abs=4)
     assert chance["pointing"] == pytest.approx(100 * sources.mean(), abs=4)
-    assert torch.equal(localisation.random_maps(5, (2, 3, 3), 1), localisation.random_maps(5, (2, 3, 3), 1))
-    assert not torch.equal(localisation.random_maps(5, (2, 3, 3), 0), localisation.random_maps(5, (2, 3, 3), 1))
+    first, again, other = (localisation.random_maps(5, (2, 3, 3), draw) for draw in (1, 1, 0))
+    assert np.array_equal(first, again) and not np.isclose(first, other).any()
 
 
 def test_maps_without_a_model() -> None:
     centre = localisation.centre_prior(2, (3, 4, 4))
     assert centre.shape == (2, 3, 4, 4)
-    for turned in (centre.flip(2), centre.flip(3), centre.transpose(2, 3), centre.flip(1)):
-        assert torch.equal(turned, centre)
+    for turned in (centre[:, :, ::-1], centre[..., ::-1], centre.swapaxes(2, 3), centre[:, ::-1]):
+        assert np.array_equal(turned, centre)
     assert centre[0, 0, 1, 1] == pytest.approx(np.exp(-2 * 0.125**2 / (2 * 0.25**2)))
-    video = torch.zeros(1, 2, 3, 8, 8, dtype=torch.uint8)
+    video = np.zeros((1, 2, 3, 8, 8), dtype=np.uint8)
     video[0, 1, 0, :4, 4:] = 200  # red, top right, in the second frame
     video[0, 0] = 90  # grey, however bright, is no colour
     assert localisation.saliency(video, (2, 2, 2)).tolist() == [[[[0, 0], [0, 0]], [[0, 200], [0, 0]]]]
-    audio = torch.zeros(1, 1, 6, 4)
+    audio = np.zeros((1, 1, 6, 4), dtype=np.float16)
     audio[0, 0, 2:4] = 5
     assert localisation.loudness(audio, (1, 1, 3)).tolist() == [[[[0, 5, 0]]]]
 
@@ -204,7 +196,7 @@ def pointing_at(source_of: list[int], active_of: list[int]) -> Mapping[Kind, Map
     active = np.stack([truth_of(CLIPS[number]).active for number in active_of]).astype(np.float32)
     video = torch.nn.functional.avg_pool2d(torch.from_numpy(sources).float(), 2)
     columns = torch.nn.functional.avg_pool1d(torch.from_numpy(active), 2)
-    return {"cosine": Maps(columns[:, :, None].expand(-1, 6, 2), video)}
+    return {"cosine": Maps(columns[:, :, None].repeat(1, 1, 2).numpy(), video.numpy())}
 
 
 def listener(batch: Batch) -> Mapping[Kind, Maps]:

@@ -9,15 +9,13 @@ from typing import Any
 import jinja2
 import numpy as np
 import pytest
-import torch
 from fabricated_run import TITLES, fabricate, picture_of
 from numpy.typing import NDArray
 from PIL import Image
 from test_run_report import Page, assert_self_contained
 
-from avbench.evaluation.attention import Kind, Maps
-from avbench.evaluation.attention_examples import ExampleClips, SavedMaps
-from avbench.evaluation.attention_files import FOLDER, save_attention
+from avbench.evaluation.attention_files import FOLDER, ExampleClips, SavedMaps, save_attention
+from avbench.evaluation.maps import Kind, Maps
 from avbench.reports.attention_figures import MOMENTS, PAIRS, STORIES, AttentionView, attention_view
 from avbench.reports.attention_pictures import FRAME_SIDE, frames_strip, spectrogram_strip
 from avbench.reports.localisation_figures import DomainView, localisation_views
@@ -38,8 +36,8 @@ def decoded(uri: str) -> NDArray[np.float64]:
 
 
 def test_a_map_covers_the_patch_it_belongs_to() -> None:
-    video = torch.full((3, 3, 32, 32), 90, dtype=torch.uint8)
-    heat = torch.zeros(3, 4, 4)
+    video = np.full((3, 3, 32, 32), 90, dtype=np.uint8)
+    heat = np.zeros((3, 4, 4))
     heat[1, 0, 3] = 1  # top right of the second frame
     picture = decoded(frames_strip(video, heat))
     assert picture.shape == (FRAME_SIDE, 3 * FRAME_SIDE, 3)
@@ -50,9 +48,9 @@ def test_a_map_covers_the_patch_it_belongs_to() -> None:
 
 
 def test_low_frequencies_are_at_the_bottom() -> None:
-    heat = torch.zeros(8, 4)
+    heat = np.zeros((8, 4))
     heat[0, 0] = 1  # at the beginning, lowest band
-    audio = torch.zeros(1, 64, 16)
+    audio = np.zeros((1, 64, 16), dtype=np.float16)
     audio[0, 32:, :8] = 1  # in the second half, lower bands
     plain, covered = decoded(spectrogram_strip(audio)), decoded(spectrogram_strip(audio, heat))
     height, width = plain.shape[:2]
@@ -62,15 +60,15 @@ def test_low_frequencies_are_at_the_bottom() -> None:
 
 
 def test_what_sounds_is_outlined_and_when_it_acts_is_underlined() -> None:
-    video, audio = torch.zeros(2, 3, 32, 32, dtype=torch.uint8), torch.zeros(1, 64, 16)
+    video, audio = np.zeros((2, 3, 32, 32), dtype=np.uint8), np.zeros((1, 64, 16), dtype=np.float16)
     sources = np.zeros((2, 32, 32), dtype=bool)
     sources[1, 8:24, 8:24] = True
-    picture = decoded(frames_strip(video, torch.zeros(2, 4, 4), sources)).mean(axis=2)
+    picture = decoded(frames_strip(video, np.zeros((2, 4, 4)), sources)).mean(axis=2)
     assert picture[:, :FRAME_SIDE].max() < 60
     second, quarter = picture[:, FRAME_SIDE:], FRAME_SIDE // 4
     assert second[quarter, quarter : 3 * quarter].min() > 150 and second[2 * quarter, 2 * quarter] < 60
     active = np.arange(64) < 16
-    bar = decoded(spectrogram_strip(audio, torch.zeros(8, 4), active))[-2]
+    bar = decoded(spectrogram_strip(audio, np.zeros((8, 4)), active))[-2]
     assert bar[: FRAME_SIDE - 4, 2].min() > 180 and bar[FRAME_SIDE + 4 :].max() < 60
 
 
@@ -78,8 +76,9 @@ def test_what_sounds_is_outlined_and_when_it_acts_is_underlined() -> None:
 
 
 def maps(count: int, seed: int) -> Maps:
-    generator = torch.Generator().manual_seed(seed)
-    return Maps(torch.rand(count, 8, 4, generator=generator), torch.rand(count, 4, 4, 4, generator=generator))
+    generator = np.random.default_rng(seed)
+    audio, video = generator.random((count, 8, 4)), generator.random((count, 4, 4, 4))
+    return Maps(audio.astype(np.float32), video.astype(np.float32))
 
 
 def examples(tasks: list[int], partner: list[int], known: bool = True) -> ExampleClips:
@@ -89,8 +88,8 @@ def examples(tasks: list[int], partner: list[int], known: bool = True) -> Exampl
         labels=tuple(f"class {row}{HOSTILE}" for row in range(len(tasks))),
         task_of=np.array(tasks),
         partner=np.array(partner),
-        audio=torch.stack([wire["audio"] for wire in wires]),
-        video=torch.stack([wire["video"] for wire in wires]),
+        audio=np.stack([wire["audio"].numpy() for wire in wires]),
+        video=np.stack([wire["video"].numpy() for wire in wires]),
         sources=np.zeros((len(tasks), 4, 64, 64), dtype=bool) if known else None,
         active=np.zeros((len(tasks), 128), dtype=bool) if known else None,
     )
