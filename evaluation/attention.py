@@ -17,7 +17,9 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from avbench.batch import Batch
-from avbench.evaluation.maps import Kind, Maps
+from avbench.evaluation.maps import KINDS as KINDS
+from avbench.evaluation.maps import Kind as Kind
+from avbench.evaluation.maps import Maps as Maps
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.matching import AudioVideoMatching
 from avbench.model.relation import importance

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from avbench.batch import Batch
 from avbench.data.store import collate
 from avbench.evaluation.attention import Look, exchanged_maps
-from avbench.evaluation.attention_files import ExampleClips, SavedMaps
+from avbench.evaluation.attention_files import ExampleClips as ExampleClips
+from avbench.evaluation.attention_files import SavedMaps as SavedMaps
 
 if TYPE_CHECKING:
     from avbench.benchmarks.streams import ClipTruth

@@ -123,7 +123,8 @@ def _patch_means(values: Floats, grid: Sequence[int]) -> Floats:
     """(B, frames, H, W) -> (B, frames, rows, columns)."""
     clips, frames, height, width = values.shape
     rows, columns = grid[1:]
-    return values.reshape(clips, frames, rows, height // rows, columns, width // columns).mean(axis=(3, 5))
+    patches = values.reshape(clips, frames, rows, height // rows, columns, width // columns)
+    return np.asarray(patches.mean(axis=(3, 5)))
 
 
 def of_another_class(labels: Sequence[str]) -> NDArray[np.int64] | None:
