@@ -21,6 +21,7 @@ from avbench.model.mae import AudioVideoMAE
 from avbench.results.directory import RunDirectory
 from avbench.results.journal import now
 from avbench.results.schema import Results
+from avbench.run_attention import RunAttention
 from avbench.training import checkpoint as checkpoints
 from avbench.training.budget import Allowance
 from avbench.training.loader import batches_per_epoch
@@ -68,6 +69,7 @@ class ContinualRun:
         self.template = self.session.attach(
             benchmark.store, quiet_evaluator(self.metric), self._after_step, exhausted=self.allowance.exhausted
         )
+        self.attention = RunAttention(directory, session, benchmark)
         self._saved_at = self._logged_at = time.monotonic()
         self._logged = (0, 0)  # steps and clips when the last `step` event was written
 
@@ -174,6 +176,8 @@ class ContinualRun:
         result = next(iter(evaluations.values()))  # evaluated last, so the metric still holds its embeddings
         self.results = run_results.with_evaluation(self.results, evaluations, index)
         self.results = run_results.with_modality_gap(self.results, *self.metric.embeddings, result.task_of, index)
+        localisation = self.attention.look(self.results.localisation, index)
+        self.results = self.results.model_copy(update={"localisation": localisation})
         self.results = run_results.with_efficiency(self.results, self.session)
         if index + 1 == len(self.steps):
             self._save_examples(result)

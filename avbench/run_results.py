@@ -105,8 +105,10 @@ def cut_back(results: Results, trained: int) -> Results:
     others = {name: _cut(scores.directions, trained, results) for name, scores in results.other_models.items()}
     known = results.modality_gap
     gap = ModalityGap(before=known.before, after=known.after[:trained], accumulated=known.accumulated[:trained])
+    found = results.localisation
     changes = {"directions": changed.directions, "summary": changed.summary, "other_models": others}
-    return results.model_copy(update={**changes, "modality_gap": gap, "status": "running"})
+    changes |= {"modality_gap": gap, "localisation": found and found.before_training(), "status": "running"}
+    return results.model_copy(update=changes)
 
 
 def with_new_circumstances(results: Results, new: Provenance) -> Results:

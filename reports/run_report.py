@@ -16,6 +16,8 @@ from avbench.config import dump
 from avbench.errors import RunDirectoryError
 from avbench.evaluation.examples import Example, ExampleClip, load_examples
 from avbench.reports import headline, pictures, sections
+from avbench.reports.attention_figures import attention_view
+from avbench.reports.localisation_figures import localisation_views
 from avbench.results import Results, RunDirectory, write_atomically
 from avbench.results.schema import Warning
 
@@ -48,6 +50,7 @@ def render(directory: RunDirectory) -> str:
     events = _events(directory, notes)
     shown = _examples(directory, notes)
     views = sections.recall_views(results, config)
+    attention = attention_view(directory, results, notes)
     template = _environment().get_template("run.html")
     return template.render(
         run=results,
@@ -57,6 +60,8 @@ def render(directory: RunDirectory) -> str:
         warnings=[*headline.all_warnings(results), *notes],
         cards=headline.cards(results, config),
         models=headline.models(results),
+        attention=attention,
+        localisation=localisation_views(results.localisation),
         titles=headline.TITLES,
         views=views,
         preferred=len(views) // 2,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from avbench.errors import RunDirectoryError
+from avbench.results.localisation import Localisation
 
 SCHEMA_VERSION = 1
 
@@ -180,6 +181,7 @@ class Results(Record):
     summary: dict[Direction, dict[str, MetricSummary]] = {}  # per direction: "R@1", ..., "Avg"
     other_models: dict[str, ModelScores] = {}  # of a method with teachers, by name
     modality_gap: ModalityGap = ModalityGap()
+    localisation: Localisation | None = None  # where the truth of clips is known
     efficiency: Efficiency = Efficiency()
     coverage: dict[str, list[TaskCoverage]] = {}  # per stream, in training order
     quarantined: dict[str, Quarantined] = {}  # by clip id
