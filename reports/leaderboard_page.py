@@ -185,7 +185,7 @@ def _is_known(column: Column, track: Track) -> bool:
 
 
 def _ours(track: Track, one: Placed, columns: Sequence[Column], largest: int) -> Line:
-    kind = "bound" if one.row.results.joint_stream else "ranked" if one.tier is not None else "unranked"
+    kind = "bound" if one.row.results.joint_stream else "unranked" if one.unranked else "ranked"
     return Line(
         one.row.strategy,
         _cells(columns, [column.ours(one) for column in columns]),

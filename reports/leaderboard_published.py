@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from statistics import mean
 from typing import Any
@@ -78,16 +79,20 @@ def published_for(results: Results, gallery: str) -> tuple[list[PublishedTable],
 
 
 def _sections(results: Results) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    folder = resources.files("avbench.reports") / "published"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
-    contents = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
     return [
         (content, section)
-        for content in contents
+        for content in _contents()
         if content.get("kind") == "continual retrieval"
         for section in content["benchmarks"]
         if (section["bench"], section["order"]) == (results.bench, results.order)
     ]
+
+
+@cache
+def _contents() -> list[dict[str, Any]]:
+    folder = resources.files("avbench.reports") / "published"
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".yaml")), key=lambda file: file.name)
+    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
 
 
 def _table(content: dict[str, Any], section: dict[str, Any], results: Results) -> PublishedTable:

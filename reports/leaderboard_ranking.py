@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from avbench.errors import AvbenchError
@@ -76,7 +76,7 @@ class Placed:
     forgetting_tier: int | None = None
     unranked: str = ""
     rescored: bool = False
-    hits: Hits | None = None
+    hits: Hits | None = field(default=None, repr=False)
 
 
 def place(rows: Sequence[Row], clips: Collection[str] | None = None) -> list[Placed]:

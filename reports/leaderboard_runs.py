@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,9 +73,7 @@ def find_runs(paths: Iterable[Path]) -> tuple[list[FoundRun], list[Skipped]]:
     for path in paths:
         for folder in _candidates(path):
             try:
-                if folder.is_file():
-                    raise RunDirectoryError(f"{folder} is a file, not the folder of a run")
-                directory = RunDirectory.open(folder)
+                directory = _opened(folder)
                 found.setdefault(folder.resolve(), FoundRun(directory, directory.read_results()))
             except AvbenchError as error:
                 skipped.append(Skipped(_printable(folder.name or str(folder)), _reason(folder, error)))
@@ -115,6 +114,13 @@ def _candidates(path: Path) -> Iterator[Path]:
     except OSError:  # such as a name that is too long; opening it says so
         inside = []
     yield from [file.parent for file in inside] or [path]
+
+
+def _opened(folder: Path) -> RunDirectory:
+    with suppress(OSError):
+        if folder.is_file():
+            raise RunDirectoryError(f"{folder} is a file, not the folder of a run")
+    return RunDirectory.open(folder)
 
 
 def _reason(folder: Path, error: AvbenchError) -> str:
