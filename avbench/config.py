@@ -160,7 +160,7 @@ class EvaluationConfig(Section):
     batch_size: Positive = 64
     gallery: Literal["pool", "task"] = "pool"  # the published protocol ranks among the whole benchmark
     largest_saved_similarity: Positive = 5000  # galleries above this keep ranks, not the matrix
-    examples: Count = 6  # retrieval examples kept for the report
+    examples: Count = 6  # retrieval examples, and clips with attention maps, kept for the report
 
     @field_validator("recall_at")
     @classmethod

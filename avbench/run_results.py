@@ -106,8 +106,10 @@ def cut_back(results: Results, trained: int) -> Results:
     known = results.modality_gap
     gap = ModalityGap(before=known.before, after=known.after[:trained], accumulated=known.accumulated[:trained])
     found = results.localisation
+    if found is not None and trained < results.experiences:
+        found = found.before_training()
     changes = {"directions": changed.directions, "summary": changed.summary, "other_models": others}
-    changes |= {"modality_gap": gap, "localisation": found and found.before_training(), "status": "running"}
+    changes |= {"modality_gap": gap, "localisation": found, "status": "running"}
     return results.model_copy(update=changes)
 
 

@@ -16,7 +16,7 @@ from avbench.results.journal import Journal
 from avbench.results.schema import Results, how_to_replace, parse_results
 from avbench.wording import shortened
 
-FOLDERS = ("checkpoints", "similarity", "examples", "figures")
+FOLDERS = ("checkpoints", "similarity", "examples", "attention", "figures")
 
 
 class RunDirectory:
