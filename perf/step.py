@@ -4,8 +4,9 @@
     python perf/step.py --profile paper --precision bf16 --batch 9 --steps 50 --device cuda
     python perf/step.py --profile paper --precision bf16 --batch largest --device cuda
 
-Clips are noise in the shape of the profile, the rehearsal memory is warm, and every strategy replays as many clips as
-it reads from the stream; the rate counts stream clips only. `largest` searches the largest batch that fits the GPU.
+Times are CPU time of one process on the CPU, and by the clock on a GPU. Clips are noise in the shape of the profile, the
+rehearsal memory is warm, and every strategy replays as many clips as it reads from the stream; the rate counts stream
+clips only. `largest` searches the largest batch that fits the GPU.
 
 `units` are forward passes of one clip, per clip of the stream, a backward pass counting two: what the cost model of
 docs/strategies.md predicts, and what avbench.training.compute counted in the last step. The last columns compare the
@@ -66,18 +67,20 @@ def measure(options: dict[str, Any], strategy: str, batch: int) -> dict[str, Any
     generator = torch.Generator().manual_seed(0)
     wires = [random_wire(config, batch, generator) for _ in range(2)]
     times = []
+    # The CPU time of this process: what else runs on the machine then hardly matters.
+    clock = time.perf_counter if cuda else time.process_time
     for step in range(options["warmup"] + options["steps"]):
         template.mbatch = wires[step % len(wires)]
         if cuda:
             torch.cuda.synchronize()
             if step == options["warmup"]:
                 torch.cuda.reset_peak_memory_stats()
-        start, before = time.perf_counter(), session.compute.units
+        start, before = clock(), session.compute.units
         with session.compute.counting():
             template.run_iteration()
         if cuda:
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
         units = (session.compute.units - before) / batch
     seconds = statistics.median(times[options["warmup"] :])
     peak = peak_memory(session.device)
