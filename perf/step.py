@@ -4,9 +4,9 @@
     python perf/step.py --profile paper --precision bf16 --batch 9 --steps 50 --device cuda
     python perf/step.py --profile paper --precision bf16 --batch largest --device cuda
 
-Times are CPU time of one process on the CPU, and by the clock on a GPU. Clips are noise in the shape of the profile, the
-rehearsal memory is warm, and every strategy replays as many clips as it reads from the stream; the rate counts stream
-clips only. `largest` searches the largest batch that fits the GPU.
+Times are CPU time of one process on the CPU, and by the clock on a GPU. Clips are noise in the shape of the profile,
+the rehearsal memory is warm, and every strategy replays as many clips as it reads from the stream; the rate counts
+stream clips only. `largest` searches the largest batch that fits the GPU.
 
 `units` are forward passes of one clip, per clip of the stream, a backward pass counting two: what the cost model of
 docs/strategies.md predicts, and what avbench.training.compute counted in the last step. The last columns compare the
