@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import avbench
-from avbench.cli import data, doctor, leaderboard, listing, plugins, pretrain, report, resume, run
+from avbench.cli import data, doctor, leaderboard, listing, plugins, pretrain, report, reproduce, resume, run
 from avbench.cli.failures import Invocation, cancelled, explain
 from avbench.errors import UsageError
 from avbench.wording import shortened
@@ -59,6 +59,7 @@ app.command("resume")(resume.resume)
 app.command("report")(report.report)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(leaderboard.compare)
+app.command("reproduce")(reproduce.reproduce)
 app.command("list")(listing.list_plugins)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")

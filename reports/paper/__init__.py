@@ -1,0 +1,1 @@
+"""The tables and figures of the papers, each a declared sweep and a renderer. `catalogue` lists them."""

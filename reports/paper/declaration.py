@@ -1,0 +1,107 @@
+"""What a table or figure of a paper is made of: which runs, what is drawn from them, which numbers were published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Literal
+
+Renderer = Literal[
+    "retrieval",
+    "ablation",
+    "efficiency",
+    "stream",
+    "memory",
+    "gap_and_embeddings",
+    "gap_and_decline",
+    "embeddings",
+    "maps",
+    "localisation",
+    "partner",
+]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value of the configuration that a row of the sweep sets.
+
+    Attributes:
+        key: dotted, such as `options.memory`.
+        value: the value, or a factor where `scaled`.
+        scaled: `value` times what benchmark, profile and strategy have: small profiles are swept in proportion.
+        otherwise: what is scaled where they have none.
+        except_on: benchmarks whose published setting this does not change.
+    """
+
+    key: str
+    value: Any
+    scaled: bool = False
+    otherwise: int | None = None
+    except_on: frozenset[str] = frozenset()
+
+    def over(self, values: Mapping[str, Any]) -> Any:
+        """The new value, from the configuration as nested mappings."""
+        if not self.scaled:
+            return self.value
+        found = reduce(lambda section, name: section[name], self.key.split("."), values)
+        old = self.otherwise if found is None else found
+        return type(old)(round(old * self.value)) if isinstance(old, int) else old * self.value
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a sweep.
+
+    Attributes:
+        label: the name as the paper prints it, unique in its item.
+        strategy: our name of the method.
+        changes: what else is set.
+        group: rows of one group are points of one curve; by default each stands for itself.
+    """
+
+    label: str
+    strategy: str
+    changes: tuple[Change, ...] = ()
+    order: Literal["default", "shuffled"] = "default"
+    group: str = ""
+
+    @property
+    def curve(self) -> str:
+        """The curve it belongs to."""
+        return self.group or self.label
+
+
+@dataclass(frozen=True)
+class Item:
+    """A table or figure.
+
+    Attributes:
+        name: on the command line.
+        source: paper and number, such as "STELLA, Table 1".
+        title: what it shows.
+        variants: its runs, but for seeds.
+        renderer: how it is drawn.
+        published: files of published numbers, without ending.
+        steps: also needs the cost of a step of every variant, measured apart from the runs.
+        unknown: what our sources don't say about it, and what is done instead; empty where nothing is open.
+        missing: what it needs that is not there yet; empty where it can be made.
+        tasks: ids of the tasks it may be about; the first that the benchmark has is shown.
+        shown: labels of the rows of which embeddings are drawn; by default all.
+        modality: whose maps are drawn.
+        clips: how many example clips are drawn at most.
+    """
+
+    name: str
+    source: str
+    title: str
+    variants: tuple[Variant, ...]
+    renderer: Renderer
+    published: tuple[str, ...] = ()
+    steps: bool = False
+    unknown: str = ""
+    missing: str = ""
+    tasks: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    modality: Literal["audio", "video"] = "video"
+    clips: int = 6
