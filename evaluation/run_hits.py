@@ -41,7 +41,7 @@ def read_hits(runs: Sequence[RunDirectory], model: str | None = None, clips: Ite
                 f"{run.path} was evaluated on other clips than {runs[0].path}; compare them on their common clips"
             )
         recall_at = run.config.evaluation.recall_at
-        values.append([_hit_share(one.ranks, recall_at) for one in evaluations])
+        values.append([_hit_columns(one.ranks, recall_at) for one in evaluations])
         seeds.append(results.seed)
     assert known is not None, "at least one run"
     return Hits(tuple(seeds), np.asarray(values), np.asarray(known[1], dtype=np.int64))
@@ -56,9 +56,9 @@ def common_clips(runs: Iterable[RunDirectory]) -> list[str]:
     return sorted(found or ())
 
 
-def _hit_share(ranks: Mapping[str, NDArray[np.float32]], recall_at: Sequence[int]) -> NDArray[np.float64]:
+def _hit_columns(ranks: Mapping[str, NDArray[np.float32]], recall_at: Sequence[int]) -> NDArray[np.float64]:
     hits = [ranks[way] <= k for way in DIRECTIONS for k in recall_at]
-    return np.asarray(100 * np.mean(hits, axis=0))
+    return np.asarray(100.0 * np.stack(hits, axis=-1), dtype=np.float64)
 
 
 def _restricted(one: Similarity, wanted: set[str] | None, run: RunDirectory) -> Similarity:

@@ -30,12 +30,12 @@ _MANY = 1e6  # degrees of freedom at which Student's t is the normal distributio
 
 @dataclass(frozen=True)
 class Hits:
-    """What a method retrieved: for every seed, evaluation and clip, the share of hits in percent.
+    """What a method retrieved: for every seed, evaluation, clip and column, whether it was a hit, in percent.
 
     Attributes:
         seeds: S names of repetitions.
-        values: float (S, T, N), after each of T experiences, for N clips: 100 times the mean over K and directions of
-            whether the partner was among the first K.
+        values: float (S, T, N, C), after each of T experiences, for N clips and C columns, a column for each K and
+            direction: 100 where the partner was among the first K, else 0. Metrics are means over columns.
         task_of: int (N,), 0-based.
     """
 
@@ -44,7 +44,7 @@ class Hits:
     task_of: NDArray[np.int64]
 
     def __post_init__(self) -> None:
-        seeds, _, clips = self.values.shape
+        seeds, _, clips, _ = self.values.shape
         if seeds != len(self.seeds) or clips != len(self.task_of) or len(set(self.seeds)) != seeds:
             raise ValueError(f"{len(self.seeds)} seeds and {len(self.task_of)} clips don't fit {self.values.shape}")
 
@@ -82,21 +82,8 @@ def difference(first: Hits, second: Hits, metric: Metric = "accuracy", replicate
     """
     if not np.array_equal(first.task_of, second.task_of):
         raise ValueError("two methods can only be compared on the same clips; see `on_common_clips`")
-    shared = [seed for seed in first.seeds if seed in second.seeds]
     draws = _Draws(first.task_of, replicates)
-    every = np.ones((1, len(first.task_of)))
-    if len(shared) >= min(2, len(first.seeds), len(second.seeds)):
-        one, two = _of_seeds(first, shared), _of_seeds(second, shared)
-        observed = _metric(one, every, metric)[0] - _metric(two, every, metric)[0]
-        return _estimate(observed, _metric(one, draws.clips, metric) - _metric(two, draws.clips, metric), draws)
-    parts = [
-        _estimate(sign * _metric(h, every, metric)[0], sign * _metric(h, draws.clips, metric), draws)
-        for h, sign in ((first, 1), (second, -1))
-    ]
-    # Queries are shared, so adding the variances is on the safe side where they help both methods.
-    freedom = min(len(first.seeds), len(second.seeds)) - 1
-    error = float(np.hypot(parts[0].standard_error, parts[1].standard_error))
-    return _with_interval(parts[0].value + parts[1].value, error, max(freedom, 1))
+    return _difference(_Resampled.of(first, metric, draws), _Resampled.of(second, metric, draws), draws)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -116,7 +103,12 @@ def tiers(hits: Mapping[str, Hits], metric: Metric = "accuracy", level: float = 
     """
     names = sorted(hits)
     pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
-    found = [difference(hits[a], hits[b], metric) for a, b in pairs]
+    if any(not np.array_equal(one.task_of, hits[names[0]].task_of) for one in hits.values()):
+        raise ValueError("methods can only be compared on the same clips; see `on_common_clips`")
+    draws = _Draws(hits[names[0]].task_of, REPLICATES)
+    # Every pair has the same resampled clips, so each method is scored on them once.
+    scored = {name: _Resampled.of(hits[name], metric, draws) for name in names}
+    found = [_difference(scored[a], scored[b], draws) for a, b in pairs]
     ranks = dict.fromkeys(hits, 1)
     for (a, b), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True):
         if p < level:
@@ -125,19 +117,50 @@ def tiers(hits: Mapping[str, Hits], metric: Metric = "accuracy", level: float = 
     return ranks
 
 
+@dataclass(frozen=True)
+class _Resampled:
+    """A metric of each of S seeds, as observed (S,) and under resampled clips (R, S)."""
+
+    seeds: tuple[int, ...]
+    observed: NDArray[np.float64]
+    replicates: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, hits: Hits, metric: Metric, draws: _Draws) -> _Resampled:
+        observed = _metric(hits, np.ones((1, len(hits.task_of))), metric)[0]
+        return cls(hits.seeds, observed, _metric(hits, draws.clips, metric))
+
+    def only(self, seeds: Sequence[int]) -> _Resampled:
+        rows = [self.seeds.index(seed) for seed in seeds]
+        return _Resampled(tuple(seeds), self.observed[rows], self.replicates[:, rows])
+
+
+def _difference(first: _Resampled, second: _Resampled, draws: _Draws) -> Estimate:
+    shared = [seed for seed in first.seeds if seed in second.seeds]
+    if len(shared) >= min(2, len(first.seeds), len(second.seeds)):
+        one, two = first.only(shared), second.only(shared)
+        return _estimate(one.observed - two.observed, one.replicates - two.replicates, draws)
+    parts = [_estimate(first.observed, first.replicates, draws), _estimate(-second.observed, -second.replicates, draws)]
+    # Queries are shared, so adding the variances is on the safe side where they help both methods.
+    freedom = min(len(first.seeds), len(second.seeds)) - 1
+    error = float(np.hypot(parts[0].standard_error, parts[1].standard_error))
+    return _with_interval(parts[0].value + parts[1].value, error, max(freedom, 1))
+
+
 class _Draws:
     """Resampled clips: weights (R, N) that sum to each task's size; and what belongs to the same replicates."""
 
     def __init__(self, task_of: NDArray[np.int64], replicates: int) -> None:
-        self.random = np.random.default_rng(derive_seed(0, "bootstrap"))
+        random = np.random.default_rng(derive_seed(0, "bootstrap"))
         self.clips = np.empty((replicates, len(task_of)))
         for task in np.unique(task_of):
             rows = np.flatnonzero(task_of == task)
-            self.clips[:, rows] = self.random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), replicates)
+            self.clips[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), replicates)
 
     def seed_weights(self, seeds: int) -> NDArray[np.float64]:
         """Weights (R, S) of resampled seeds, spread so that their mean has an unbiased variance."""
-        drawn = self.random.multinomial(seeds, np.full(seeds, 1 / seeds), len(self.clips)) / seeds
+        random = np.random.default_rng(derive_seed(0, "bootstrap-seeds"))  # the same for all methods and pairs
+        drawn = random.multinomial(seeds, np.full(seeds, 1 / seeds), len(self.clips)) / seeds
         if seeds == 1:
             return drawn
         spread: NDArray[np.float64] = 1 / seeds + (drawn - 1 / seeds) * np.sqrt(seeds / (seeds - 1))
@@ -147,18 +170,21 @@ class _Draws:
 def _metric(hits: Hits, weights: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
     """The metric for each row of clip weights (R, N) and each seed: (R, S)."""
     tasks = np.unique(hits.task_of)
-    scores = []  # per task (R, S, T): recall after each experience
+    values = hits.values
+    if metric == "accuracy":  # linear in the columns and in the last row alone
+        values = values[:, -1:].mean(axis=-1, keepdims=True)
+    scores = []  # per task (R, S, T, C): recall after each experience
     for task in tasks:
         rows = np.flatnonzero(hits.task_of == task)
         share = weights[:, rows] / weights[:, rows].sum(axis=1, keepdims=True)
-        scores.append(np.einsum("rn,stn->rst", share, hits.values[:, :, rows], optimize=True))
-    matrix = np.stack(scores, axis=-1)  # (R, S, T, tasks)
+        scores.append(np.einsum("rn,stnc->rstc", share, values[:, :, rows], optimize=True))
+    matrix = np.stack(scores, axis=-1)  # (R, S, T, C, tasks)
     if metric == "accuracy":
-        return np.asarray(matrix[:, :, -1].mean(axis=-1))
+        return np.asarray(matrix[:, :, -1].mean(axis=(-1, -2)))
     if matrix.shape[2] != len(tasks) or len(tasks) < 2:
         raise ValueError(f"forgetting needs one experience per task and two of them, not {matrix.shape[2]}")
     drops = matrix[:, :, :-1].max(axis=2) - matrix[:, :, -1]
-    return np.asarray(drops[:, :, :-1].mean(axis=-1))
+    return np.asarray(drops[..., :-1].mean(axis=(-1, -2)))
 
 
 def _estimate(observed: NDArray[np.float64], resampled: NDArray[np.float64], draws: _Draws) -> Estimate:
@@ -178,8 +204,3 @@ def _with_interval(value: float, error: float, freedom: float) -> Estimate:
         return Estimate(value, 0.0, value, value, float(value == 0))
     half = float(student.ppf(0.975, freedom)) * error
     return Estimate(value, error, value - half, value + half, float(2 * student.sf(abs(value) / error, freedom)))
-
-
-def _of_seeds(hits: Hits, seeds: Sequence[int]) -> Hits:
-    rows = [hits.seeds.index(seed) for seed in seeds]
-    return Hits(tuple(seeds), hits.values[rows], hits.task_of)

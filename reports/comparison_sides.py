@@ -177,7 +177,7 @@ def _pairs(methods: Sequence[Method], metric: Metric) -> Pairs:
     named = [(by_row[id(one.first)], by_row[id(one.second)], one) for one in found]
     if metric == "accuracy":
         return Pairs("Accuracy A", "more is better", named, largest)
-    return Pairs("Forgetting F of the averaged recall columns", "less is better", named, largest)
+    return Pairs("Forgetting F", "less is better", named, largest)
 
 
 def _cost(column: Column, methods: Sequence[Method]) -> CostBars:

@@ -64,7 +64,7 @@ class Placed:
         tier, forgetting_tier: one more than the number of rows of the track that are significantly better; None where
             the row can't be ranked or is the only one that can.
         unranked: why the row can't be ranked, empty where it can.
-        rescored: A and F are on common clips, and F is that of the averaged recall; nothing else is known on them.
+        rescored: A and F are on common clips; nothing else is known on them.
         hits: what the intervals come from, where the saved ranks allow them.
     """
 

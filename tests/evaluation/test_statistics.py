@@ -21,7 +21,9 @@ def simulated(
     """A method whose recall is 20 % plus `effect`, with seeds that differ by `seed_spread` points."""
     level = 20 + effect + random.normal(0, seed_spread, (seeds, experiences, 1))
     return Hits(
-        tuple(range(seeds)), 100 * random.binomial(6, level / 100, (seeds, experiences, len(TASK_OF))) / 6, TASK_OF
+        tuple(range(seeds)),
+        100 * random.binomial(6, level / 100, (seeds, experiences, len(TASK_OF)))[..., None] / 6,
+        TASK_OF,
     )
 
 
@@ -67,7 +69,7 @@ def test_the_interval_over_queries_is_the_one_of_a_stratified_mean() -> None:
 
 def test_the_interval_over_seeds_is_students_where_queries_add_nothing() -> None:
     levels = np.array([10.0, 14.0, 15.0])
-    hits = Hits((0, 1, 2), np.repeat(levels[:, None, None], len(TASK_OF), axis=2), TASK_OF)
+    hits = Hits((0, 1, 2), np.repeat(levels[:, None, None, None], len(TASK_OF), axis=2), TASK_OF)
     found = estimate(hits, replicates=20_000)
     error = levels.std(ddof=1) / np.sqrt(3)
     assert found.standard_error == pytest.approx(error, rel=0.03)
@@ -76,7 +78,7 @@ def test_the_interval_over_seeds_is_students_where_queries_add_nothing() -> None
 
 def test_every_task_weighs_the_same_however_many_clips_it_has() -> None:
     task_of = np.array([0] * 9 + [1])
-    values = np.array([[[0.0] * 9 + [100.0]]])
+    values = np.array([[[0.0] * 9 + [100.0]]])[..., None]
     assert estimate(Hits((0,), values, task_of)).value == 50.0
 
 
@@ -90,13 +92,33 @@ def test_forgetting_is_that_of_the_accuracy_matrix_averaged_over_seeds() -> None
         estimate(simulated(np.random.default_rng(5), 0.0), "forgetting")
 
 
+def test_forgetting_is_taken_column_by_column_as_the_papers_do() -> None:
+    random = np.random.default_rng(8)
+    columns = [simulated(random, effect, experiences=TASKS).values for effect in (0.0, 8.0, 20.0)]
+    together = Hits((0, 1, 2), np.concatenate(columns, axis=-1), TASK_OF)
+    apart = [estimate(Hits((0, 1, 2), values, TASK_OF), "forgetting").value for values in columns]
+    assert estimate(together, "forgetting").value == pytest.approx(np.mean(apart))
+    blurred = Hits((0, 1, 2), together.values.mean(axis=-1, keepdims=True), TASK_OF)
+    assert estimate(blurred, "forgetting").value < np.mean(apart)  # noise that averages out makes no best score
+    assert estimate(blurred).value == pytest.approx(estimate(together).value)
+
+
+def test_tiers_are_those_of_all_pairs() -> None:
+    random = np.random.default_rng(9)
+    methods = {str(effect): simulated(random, effect) for effect in (0.0, 3.0, 9.0)}
+    pairs = [("0.0", "3.0"), ("0.0", "9.0"), ("3.0", "9.0")]
+    adjusted = holm([difference(methods[a], methods[b]).p for a, b in pairs])
+    worse = [a for (a, _), p in zip(pairs, adjusted, strict=True) if p < 0.05]
+    assert tiers(methods) == {name: 1 + worse.count(name) for name in methods}
+
+
 def test_other_seeds_are_compared_unpaired_with_more_doubt() -> None:
     random = np.random.default_rng(6)
     first, second = simulated(random, 5.0), simulated(random, 0.0)
     renamed = Hits((7, 8, 9), second.values, TASK_OF)
     assert difference(first, renamed).value == pytest.approx(difference(first, second).value)
     with pytest.raises(ValueError, match="same clips"):
-        difference(first, Hits((0,), np.zeros((1, 1, 2)), np.array([0, 1])))
+        difference(first, Hits((0,), np.zeros((1, 1, 2, 1)), np.array([0, 1])))
 
 
 def test_holm_is_the_step_down_of_its_definition() -> None:
