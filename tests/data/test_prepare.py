@@ -254,12 +254,12 @@ def stop(done, total):
     if done == 1:
         os.killpg(0, signal.SIGINT) if sys.argv[3] == "interrupt" else os.kill(os.getpid(), signal.SIGKILL)
 
-sources = {f"clip {seed}": partial(slow, seed, 0.0 if seed == 0 else 60.0) for seed in range(6)}
+sources = {f"clip {seed}": partial(slow, seed, 0.0 if seed == 0 else 600.0) for seed in range(6)}
 start = time.monotonic()
 try:
     prepare(ClipCache(Path(sys.argv[2]), RAW), sources, 2, stop)
 except KeyboardInterrupt:
-    print("interrupted", time.monotonic() - start < 50)
+    print("interrupted", time.monotonic() - start < 300)
 """
 
 
@@ -267,7 +267,7 @@ def _stopped(folder, how: str) -> subprocess.CompletedProcess[str]:
     """Preparing clips of a minute each, stopped after the first; ends when all its processes have let go of stdout."""
     arguments = [sys.executable, "-c", PREPARING, str(Path(__file__).parent), str(folder), how]
     root = Path(__file__).parents[2]
-    return subprocess.run(arguments, capture_output=True, text=True, cwd=root, start_new_session=True, timeout=50)
+    return subprocess.run(arguments, capture_output=True, text=True, cwd=root, start_new_session=True, timeout=300)
 
 
 def test_ctrl_c_ends_the_processes_at_once_and_without_a_word(tmp_path):
