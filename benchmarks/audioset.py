@@ -10,13 +10,13 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
+from avbench.benchmarks.list_file import opened
 from avbench.benchmarks.streams import EVALUATION, TRAIN
 from avbench.data.index import ClipName, parse_name
 from avbench.errors import DataError
@@ -91,7 +91,7 @@ def read_segments(path: Path) -> Iterator[Segment]:
     Raises:
         DataError: the file can't be read, or a line is not of this form; names file, line and what was expected.
     """
-    with _opened(path) as file:
+    with opened(path, _FORM) as file:
         reader = csv.reader(file, skipinitialspace=True, strict=True)
         try:
             for cells in reader:
@@ -173,12 +173,3 @@ def _other_train_list(folders: Sequence[Path], absent: Sequence[str]) -> str:
         if name not in absent and set(absent) & set(TRAIN_LISTS.values()) and _first(folders, name) is not None:
             return f", where {name} is: --set data.train_list={train} trains on its clips"
     return ""
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"can't read the list {path}: {error}; expected text of the form {_FORM}") from None

@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal, TextIO
+from typing import Literal
 
+from avbench.benchmarks.list_file import opened
 from avbench.errors import DataError
 
 Split = Literal["train", "test"]
@@ -113,7 +113,7 @@ def read_lists(files: Mapping[Split, Path], labels: Iterable[str]) -> Lists:
 def _named_lists(named: Path) -> dict[Split, Path]:
     if not named.is_file():
         raise DataError(f"data.csv names {named}, which is no file. {HOW_TO_GET}")
-    with _opened(named) as file:
+    with opened(named, _FORMS[4]) as file:
         columns = len(next(csv.reader(file), []))
     if columns != 2:
         return dict.fromkeys(SPLITS, named)
@@ -131,7 +131,7 @@ def _named_lists(named: Path) -> dict[Split, Path]:
 def _read(path: Path, spelling: Mapping[str, str]) -> Iterator[tuple[Row, Split | None]]:
     """Every row, with its split where the file names one."""
     columns = 0
-    with _opened(path) as file:
+    with opened(path, _FORMS[4]) as file:
         reader = csv.reader(file)
         for cells in reader:
             where = f"{path}, line {reader.line_num}"
@@ -175,12 +175,3 @@ def _official(label: str, spelling: Mapping[str, str], where: str) -> str:
 def _plain(label: str) -> str:
     # Copies write "_" for the commas inside names, with or without a blank behind.
     return " ".join(re.split(r"[\s,_]+", label.lower())).strip()
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"can't read the list {path}: {error}; expected text of the form {_FORMS[4]}") from None

@@ -10,14 +10,10 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from avbench.config import ClipShape, ModelConfig, RunConfig, TrainingConfig
+from avbench.config import RunConfig, TrainingConfig
+from avbench.testing.trial import MODEL, SHAPE
 from avbench.training.session import Session, random_wire
 
-# 32 audio tokens and 48 video tokens, and weights other than one: what is confused or left out then shows.
-SHAPE = ClipShape(frames=3, image_size=32, audio_frames=64, mel_bins=32, patch=8)
-MODEL = ModelConfig(
-    width=16, heads=2, unimodal_depth=1, fusion_depth=1, decoder_width=16, decoder_depth=1, decoder_heads=2
-)
 TRAINING = TrainingConfig(
     epochs=2, batch_size=6, learning_rate=1e-3, reconstruction_weight=0.7, contrastive_weight=0.3
 )

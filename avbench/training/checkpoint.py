@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from avbench.errors import CheckpointError
+from avbench.results.atomic import flush
 from avbench.training.weights import read_tensors
 
 FORMAT = 1
@@ -55,17 +56,17 @@ def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: i
         for name, tensors in checkpoint.tensors.items():
             file = partial / f"{name}.safetensors"
             save_file({key: value.contiguous() for key, value in tensors.items()}, file)
-            _sync(file)
+            flush(file)
             sizes[name] = file.stat().st_size
         manifest = {"format": FORMAT, "step": step, "sizes": sizes, "state": checkpoint.state}
         file = partial / "checkpoint.json"
         file.write_text(json.dumps(manifest), encoding="utf-8")
-        _sync(file)
+        flush(file)
         if target.exists():
             shutil.rmtree(target)  # damaged, or it would have stayed
-        _sync(partial)
+        flush(partial)
         partial.rename(target)
-        _sync(folder)
+        flush(folder)
         _rotate(folder, keep)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
@@ -73,14 +74,6 @@ def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: i
             f"can't write the checkpoint {target}: {error}; the previous one is intact, make room and `avbench resume`"
         ) from None
     return target
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rotate(folder: Path, keep: int) -> None:
