@@ -248,8 +248,9 @@ def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Seq
         hint = f"did you mean {near[0]!r}? " if near else ""
         known = f"it has {', '.join(sorted(profiles))}" if profiles else "it has none at all"
         raise UsageError(f"{bench_plugin.name} has no profile {shortened(profile)}; {hint}{known}")
+    order = next((layer["order"] for layer in reversed(layers) if "order" in layer), "default")
     values: dict[str, Any] = profiles[profile]
-    for layer in layers:
+    for layer in (bench_plugin.card().get("orders", {}).get(f"{order}/{profile}", {}), *layers):
         values = merge(values, layer)
     values = values | {"strategy": strategy, "bench": bench_plugin.name, "profile": profile}
     config: RunConfig = validate(RunConfig, values, "")

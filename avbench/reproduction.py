@@ -115,9 +115,8 @@ def _run(variant: Variant, request: Request, seed: int) -> SweepRun:
     config = _resolved(variant, request, layers)
     sets = list(request.sets)
     for change in variant.changes:
-        if request.bench not in change.except_on:
-            value = change.over(config.model_dump(mode="json"))
-            sets.append(f"{change.key}={yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}")
+        value = change.over(config.model_dump(mode="json"))
+        sets.append(f"{change.key}={yaml.safe_dump(value, default_flow_style=True).splitlines()[0]}")
     if len(sets) > len(request.sets):
         config = _resolved(variant, request, [*layers, *map(parse_override, sets[len(request.sets) :])])
     return SweepRun(config, (*arguments, *(word for text in sets for word in ("--set", text))))

@@ -52,18 +52,22 @@ class PatchSelection(DERPlusPlus):
         Raises:
             UsageError: no more than the encoder sees, so that there is nothing to reconstruct.
         """
-        ratio, shape, net = self.config.sampling_ratio, context.shape, context.net
+        shape, net = context.shape, context.net
         lengths = {"audio": shape.audio_tokens, "video": shape.video_tokens}
         visible = {"audio": net.visible_audio, "video": net.visible_video}
-        self.counts = {modality: kept_count(lengths[modality], ratio) for modality in self.selected}
+        self.counts = {name: kept_count(lengths[name], self.ratio(name)) for name in self.selected}
         for modality, count in self.counts.items():
             if count <= visible[modality]:
                 raise UsageError(
-                    f"options.sampling_ratio = {ratio} leaves nothing to reconstruct: it keeps {count} of "
-                    f"{lengths[modality]} {modality} patches, and model.mask_ratio = {context.model.mask_ratio} shows "
-                    f"{visible[modality]} to the encoder; raise one of the two"
+                    f"options.sampling_ratio = {self.ratio(modality)} leaves nothing to reconstruct: it keeps "
+                    f"{count} of {lengths[modality]} {modality} patches, and model.mask_ratio = "
+                    f"{context.model.mask_ratio} shows {visible[modality]} to the encoder; raise one of the two"
                 )
         super().setup(context)
+
+    def ratio(self, modality: str) -> float:
+        """rho: the share of the patches of "audio" or "video" that stays, in (0, 1]."""
+        return float(self.config.sampling_ratio)
 
     def uniform(self, shape: Sequence[int], generator: str = "aux") -> Tensor:
         """Uniform numbers in [0, 1), drawn on the CPU."""
@@ -77,6 +81,8 @@ class DrawnPatchesConfig(PatchSelectionConfig):
     # Whole stretches of time, whole bands of frequency, or single patches of the spectrogram.
     audio_selection: Literal["time", "frequency", "none"] = "none"
     chunk: int | None = Option(None, ge=1)  # patches a stretch is long; by default 4 along time, 1 along frequency
+    sampling_ratio_audio: float | None = Option(None, gt=0, le=1)  # in place of sampling_ratio; STELLA, Table 9
+    sampling_ratio_video: float | None = Option(None, gt=0, le=1)
 
 
 class DrawnPatches(PatchSelection):
@@ -98,6 +104,11 @@ class DrawnPatches(PatchSelection):
             except ValueError as error:
                 raise UsageError(f"options.chunk = {self.chunk}: {error}") from None
         super().setup(context)
+
+    def ratio(self, modality: str) -> float:
+        """The modality's own sampling ratio where it has one."""
+        own = getattr(self.config, f"sampling_ratio_{modality}")
+        return super().ratio(modality) if own is None else float(own)
 
     def draw_patches(self, weights: Sequence[Tensor], excluded: Sequence[Tensor]) -> Keep:
         """Draw without replacement in proportion to weight; excluded patches only where the others do not suffice.

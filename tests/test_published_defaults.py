@@ -18,7 +18,8 @@ BENCHMARKS = ["continual-vs", "continual-as"]
 STELLA = {"variant": "stella", "replay_loss": "joint"}  # the form of every baseline in STELLA's experiments
 DERPP = STELLA | {"beta": 1, "draws": 1, "replay_masks": "fresh"}
 HALF = DERPP | {"sampling_ratio": 0.5}
-DRAWN = HALF | {"audio_selection": "time", "chunk": None, "alpha": 0.5}
+APART = {"sampling_ratio_audio": None, "sampling_ratio_video": None}
+DRAWN = HALF | APART | {"audio_selection": "time", "chunk": None, "alpha": 0.5}
 VIRTUAL = STELLA | {"masks": "fresh", "virtual_step": "optimizer", "virtual_learning_rate": None}
 GMED = VIRTUAL | {"alpha": 0.1, "gamma": 1.0, "sign": 1, "edit_reference_batch": 12}
 TEACHER = STELLA | {"masks": "fresh", "evaluate": "working"}
@@ -41,7 +42,7 @@ TABLE_5: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "cls-er": (TEACHER | CLS_ER, {}, {}),
     "esmer": (TEACHER | ESMER, {"consistency_weight": 0.15}, {"consistency_weight": 0.2}),
     "lump": (STELLA, {"concentration": 0.1}, {"concentration": 0.05}),
-    "random": (HALF | {"audio_selection": "none", "chunk": None}, {"alpha": 0.5}, {"alpha": 1.0}),
+    "random": (HALF | APART | {"audio_selection": "none", "chunk": None}, {"alpha": 0.5}, {"alpha": 1.0}),
     "mats": (HALF, {"alpha": 0.5}, {"alpha": 1.0}),
     "rca-only": (DRAWN, {}, {}),
     **{
@@ -94,6 +95,18 @@ def test_methods_without_a_memory_have_no_options(strategy: str) -> None:
 def test_the_batch_of_stella_plus_plus_is_two_thirds_larger_than_the_others(bench: str, profile: str) -> None:
     one, larger = (resolve(name, bench, profile).training.batch_size for name in ("stella-plus", "stella-plus-plus"))
     assert larger == pytest.approx(1.66 * one, abs=0.5)
+
+
+@pytest.mark.parametrize("strategy", ["finetune", "multitask", *set(TABLE_5) - set(LARGER)])
+@pytest.mark.parametrize(("bench", "batch"), [("continual-vs", 36), ("continual-synth", 36), ("continual-as", 36)])
+def test_batches_in_the_shuffled_order(strategy: str, bench: str, batch: int) -> None:
+    shuffled = [{"order": "shuffled"}]
+    assert resolve(strategy, bench, "paper", overrides=shuffled).training.batch_size == batch
+    chosen = [*shuffled, {"training": {"batch_size": 40}}]
+    assert resolve(strategy, bench, "paper", overrides=chosen).training.batch_size == 40
+    assert resolve(strategy, bench, "paper", overrides=[*shuffled, {"order": "default"}]) == resolve(
+        strategy, bench, "paper"
+    )
 
 
 def test_model(published: RunConfig) -> None:

@@ -23,6 +23,7 @@ class Card(Section):
         presets: of a strategy, parts of a run's configuration: under `default` for all benchmarks, under a benchmark's
             name, and under `benchmark/profile`; later ones win.
         profiles: of a benchmark, parts of a run's configuration by the name of the profile.
+        orders: of a benchmark, likewise by `order/profile`: what is set otherwise when tasks come in that order.
     """
 
     summary: str = ""
@@ -30,6 +31,7 @@ class Card(Section):
     synthetic: bool = False
     presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
     profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    orders: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 def read_card(module: str) -> dict[str, Any]:

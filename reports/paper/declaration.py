@@ -31,14 +31,12 @@ class Change:
         value: the value, or a factor where `scaled`.
         scaled: `value` times what benchmark, profile and strategy have: small profiles are swept in proportion.
         otherwise: what is scaled where they have none.
-        except_on: benchmarks whose published setting this does not change.
     """
 
     key: str
     value: Any
     scaled: bool = False
     otherwise: int | None = None
-    except_on: frozenset[str] = frozenset()
 
     def over(self, values: Mapping[str, Any]) -> Any:
         """The new value, from the configuration as nested mappings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
@@ -29,16 +30,22 @@ def test_every_table_and_figure_of_both_papers_is_declared():
     figures = {f"figure{number}" for number in (2, 5, 6, 7, 9, 10, 11, 12, 13, 14)}
     flava = {"flava-table4", "flava-figure3", "flava-figure11", "flava-figure16"}
     assert set(ITEMS) == tables | figures | flava
-    assert {name for name, item in ITEMS.items() if item.missing} == {"table4", "table8", "table9", "flava-table4"}
+    assert {name for name, item in ITEMS.items() if item.missing} == {"table4", "table8", "flava-table4"}
 
 
 @pytest.mark.parametrize("bench", ["continual-synth", "continual-vs", "continual-as"])
 @pytest.mark.parametrize("profile", ["quick", "paper"])
-def test_every_row_is_a_run_that_can_be_configured_and_no_two_rows_are_the_same(bench, profile):
+def test_every_row_is_a_run_that_can_be_configured_and_rows_share_one_only_where_printed_so(bench, profile):
     for name in POSSIBLE:
         rows = runs_of(ITEMS[name], Request(bench, profile, seeds=1))
         assert len(rows) == len(ITEMS[name].variants)
-        assert len({runs[0].name for runs in rows.values()}) == len(rows), name
+        shared = defaultdict(list)
+        for label, runs in rows.items():
+            shared[runs[0].name].append(label)
+        twice = [labels for labels in shared.values() if len(labels) > 1]
+        assert twice == ([["ρ of audio = 50 %", "ρ of video = 50 %"]] if name == "table9" else []), name
+    (printed,) = read_published("stella_table9", "continual-vs")
+    assert printed.rows["ρ of audio = 50 %"] == printed.rows["ρ of video = 50 %"]
 
 
 def test_items_share_their_runs():
@@ -82,8 +89,8 @@ def test_scaled_changes_keep_the_kind_of_a_number():
 def test_all_stands_for_what_can_be_made_and_names_count_once():
     assert [item.name for item in find_items(["all"])] == POSSIBLE
     assert [item.name for item in find_items(["table3", "table1", "table3"])] == ["table3", "table1"]
-    with pytest.raises(UsageError, match="table9"):
-        find_items(["table1", "table9"])
+    with pytest.raises(UsageError, match="table8"):
+        find_items(["table1", "table8"])
 
 
 # --- published numbers ------------------------------------------------------------------------------------------------

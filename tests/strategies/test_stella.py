@@ -42,6 +42,24 @@ def test_every_clip_trains_on_exactly_its_share_of_distinct_patches(
         assert all(len(set(row)) == len(row) and max(row) < length for row in ids.tolist())
 
 
+def test_each_modality_may_have_a_sampling_ratio_of_its_own(tiny_config: Config) -> None:
+    own = options(sampling_ratio=0.75, sampling_ratio_audio=0.5)
+    session = stepped(tiny_config("stella", options=own), 2)
+    step, shape = session.template.step, session.config.clip
+    assert step.keep is not None and step.keep.audio is not None and step.keep.video is not None
+    assert step.keep.audio.shape[1] == shape.audio_tokens // 2
+    assert step.keep.video.shape[1] == shape.video_tokens * 3 // 4
+
+
+def test_equal_sampling_ratios_given_apart_are_one_given_once(
+    tiny_config: Config, train: Callable[..., Session]
+) -> None:
+    once = train(tiny_config("stella", options=options(sampling_ratio=0.5)))
+    shares = {"sampling_ratio": 0.9, "sampling_ratio_audio": 0.5, "sampling_ratio_video": 0.5}
+    apart = train(tiny_config("stella", options=options(**shares)))
+    assert all(map(torch.equal, once.net.state_dict().values(), apart.net.state_dict().values()))
+
+
 def test_correlation_is_a_probability_on_the_most_important_patches_only(tiny_config: Config) -> None:
     notes = stepped(tiny_config("stella"), 3).template.step.notes
     for modality in ("audio", "video"):
