@@ -11,7 +11,7 @@ import typer
 from avbench.cli import console
 
 if TYPE_CHECKING:
-    from avbench.reports.leaderboard_tracks import Board
+    from avbench.reports.leaderboard.tracks import Board
 
 
 class Format(StrEnum):
@@ -40,8 +40,8 @@ def leaderboard(
     common_clips: CommonClips = False,
 ) -> None:
     """Rank runs that may be ranked together, with intervals, tiers, costs and the papers' published rows."""
-    from avbench.reports.leaderboard import as_text, write_leaderboard
-    from avbench.reports.leaderboard_tracks import build_board
+    from avbench.reports.leaderboard.tracks import build_board
+    from avbench.reports.leaderboard.writing import as_text, write_leaderboard
 
     screen = console.output()
     with console.waiting(console.errors(), "comparing runs"):
@@ -66,7 +66,7 @@ def compare(
     common_clips: CommonClips = False,
 ) -> None:
     """Put runs beside each other: what differs in their settings, how they went, and which differences are real."""
-    from avbench.reports.comparison import write_comparison
+    from avbench.reports.comparison.page import write_comparison
 
     with console.waiting(console.errors(), "comparing runs"):
         board = write_comparison(runs, out, common_clips)

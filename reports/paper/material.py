@@ -12,8 +12,8 @@ from scipy.stats import t as student
 
 from avbench.errors import AvbenchError
 from avbench.reports.headline import gallery_sizes, mean_chance
-from avbench.reports.leaderboard_rows import Metric, Scores
-from avbench.reports.leaderboard_runs import FoundRun
+from avbench.reports.leaderboard.rows import Metric, Scores
+from avbench.reports.leaderboard.runs import FoundRun
 from avbench.reports.paper.declaration import Item, Variant
 from avbench.reports.paper.document import Number
 from avbench.reports.paper.published import Published, read_published

@@ -10,7 +10,7 @@ from avbench.evaluation.attention import KINDS, Kind, Maps
 from avbench.evaluation.attention_examples import ExampleClips, SavedMaps
 from avbench.evaluation.attention_files import FOLDER, load_clips, load_maps
 from avbench.reports.attention_pictures import frames_strip, spectrogram_strip
-from avbench.reports.leaderboard_runs import FoundRun
+from avbench.reports.leaderboard.runs import FoundRun
 from avbench.reports.paper.document import Block, Gallery, Head, Line, Number, Strip, Table
 from avbench.reports.paper.material import Entry, Material, over_seeds
 from avbench.results.localisation import Domain, Localisation, Measure

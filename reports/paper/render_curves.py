@@ -8,7 +8,7 @@ from statistics import mean
 
 from avbench.evaluation.forgetting import along_the_stream
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_runs import FoundRun
+from avbench.reports.leaderboard.runs import FoundRun
 from avbench.reports.paper import charts
 from avbench.reports.paper.charts import Curve, Panel
 from avbench.reports.paper.document import Block, Chart, Head, Key, Line, Number, Table

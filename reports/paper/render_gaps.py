@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from avbench.errors import AvbenchError
 from avbench.evaluation.modality_gap import Decline, decline
 from avbench.evaluation.similarity import MODALITIES, load
-from avbench.reports.leaderboard_runs import FoundRun
+from avbench.reports.leaderboard.runs import FoundRun
 from avbench.reports.paper import charts
 from avbench.reports.paper.charts import Curve, Panel
 from avbench.reports.paper.document import Block, Chart, Head, Key, Line, Number, Table

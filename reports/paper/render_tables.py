@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_ranking import Placed, Score, place
-from avbench.reports.leaderboard_rows import Metric, rows_of
+from avbench.reports.leaderboard.ranking import Placed, Score, place
+from avbench.reports.leaderboard.rows import Metric, rows_of
 from avbench.reports.paper.document import Block, Head, Kind, Line, Number, Table
 from avbench.reports.paper.material import Entry, Material
 from avbench.results.comparability import comparable

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from avbench.reports.headline import Badge
-from avbench.reports.leaderboard_rows import machine
+from avbench.reports.leaderboard.rows import machine
 from avbench.reports.paper import render_attention, render_curves, render_gaps, render_tables
 from avbench.reports.paper.declaration import Renderer
 from avbench.reports.paper.document import Block, Document

@@ -46,7 +46,6 @@ TABLE_7 = Item(
 )
 
 
-
 def _shares(modality: str, percent: float) -> Variant:
     shares = {"audio": 50.0, "video": 50.0} | {modality: percent}
     changes = (Change(f"options.sampling_ratio_{name}", share / 100) for name, share in shares.items())

@@ -6,7 +6,7 @@ import csv
 import io
 
 from avbench.reports.downloads import _cell
-from avbench.reports.leaderboard_text import latex, markdown
+from avbench.reports.leaderboard.text import latex, markdown
 from avbench.reports.paper.document import Document, Line, Number, Table
 
 _KINDS = {"ours": "", "bound": "", "published": " [published]"}

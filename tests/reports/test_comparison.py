@@ -18,11 +18,11 @@ from avbench.evaluation.forgetting import average_accuracy, average_forgetting
 from avbench.evaluation.retrieval import DIRECTIONS
 from avbench.evaluation.run_hits import read_hits
 from avbench.evaluation.statistics import difference, estimate, holm
-from avbench.reports.comparison import render, write_comparison
-from avbench.reports.comparison_config import differing
-from avbench.reports.comparison_curves import differences, gaps, per_task, stream
-from avbench.reports.leaderboard_ranking import Placed
-from avbench.reports.leaderboard_tracks import Board, build_board
+from avbench.reports.comparison.config import differing
+from avbench.reports.comparison.curves import differences, gaps, per_task, stream
+from avbench.reports.comparison.page import render, write_comparison
+from avbench.reports.leaderboard.ranking import Placed
+from avbench.reports.leaderboard.tracks import Board, build_board
 from avbench.results import RunDirectory
 from avbench.results.schema import ModalityGap
 

@@ -18,11 +18,11 @@ import pytest
 from many_runs import make_run
 from test_run_report import Page
 
-from avbench.reports.leaderboard_figures import Point, front
-from avbench.reports.leaderboard_json import as_json
-from avbench.reports.leaderboard_page import render
-from avbench.reports.leaderboard_ranking import Score
-from avbench.reports.leaderboard_tracks import Board, build_board
+from avbench.reports.leaderboard.figures import Point, front
+from avbench.reports.leaderboard.json_form import as_json
+from avbench.reports.leaderboard.page import render
+from avbench.reports.leaderboard.ranking import Score
+from avbench.reports.leaderboard.tracks import Board, build_board
 from avbench.results import Quarantined, Warning
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

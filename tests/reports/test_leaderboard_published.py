@@ -10,8 +10,8 @@ from many_runs import make_run
 
 from avbench import registry
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_published import published_for
-from avbench.reports.leaderboard_tracks import build_board
+from avbench.reports.leaderboard.published import published_for
+from avbench.reports.leaderboard.tracks import build_board
 from avbench.results import Results
 
 BENCHMARKS = [(bench, order) for bench in ("continual-vs", "continual-as") for order in ("default", "shuffled")]

@@ -14,9 +14,9 @@ from many_runs import make_run
 
 from avbench.cli import main
 from avbench.errors import UsageError
-from avbench.reports.leaderboard import as_text, write_leaderboard
-from avbench.reports.leaderboard_text import latex, markdown
-from avbench.reports.leaderboard_tracks import Board, build_board
+from avbench.reports.leaderboard.text import latex, markdown
+from avbench.reports.leaderboard.tracks import Board, build_board
+from avbench.reports.leaderboard.writing import as_text, write_leaderboard
 
 EVIL = "a|b <script>alert(1)</script> [x](http://y) \\input{z} $1_2^3& #~% *"
 
@@ -59,7 +59,7 @@ def test_json_holds_every_row_with_its_interval(board: Board) -> None:
 
 
 def test_the_docstring_names_every_key_of_the_json(board: Board) -> None:
-    from avbench.reports import leaderboard_json
+    from avbench.reports.leaderboard import json_form
 
     def keys(value: Any) -> set[str]:
         if isinstance(value, list):
@@ -70,7 +70,7 @@ def test_the_docstring_names_every_key_of_the_json(board: Board) -> None:
         return set(value) | set().union(*(keys(item) for key, item in value.items() if key not in free), set())
 
     content = json.loads(as_text(board, "json"))
-    named = set(re.findall(r'"(\w+)"', leaderboard_json.__doc__ or ""))
+    named = set(re.findall(r'"(\w+)"', json_form.__doc__ or ""))
     assert keys(content) <= named
 
 

@@ -13,9 +13,9 @@ from avbench.errors import UsageError
 from avbench.evaluation.retrieval import DIRECTIONS, evaluate
 from avbench.evaluation.run_hits import read_hits
 from avbench.evaluation.statistics import estimate
-from avbench.reports.leaderboard_ranking import Placed
-from avbench.reports.leaderboard_rows import machine, units_per_clip
-from avbench.reports.leaderboard_tracks import Board, Track, build_board
+from avbench.reports.leaderboard.ranking import Placed
+from avbench.reports.leaderboard.rows import machine, units_per_clip
+from avbench.reports.leaderboard.tracks import Board, Track, build_board
 from avbench.results import RunDirectory
 
 

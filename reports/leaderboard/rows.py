@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any, Literal
 
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_runs import FoundRun, flat
+from avbench.reports.leaderboard.runs import FoundRun, flat
 from avbench.results.schema import MetricSummary, Results
 
 Metric = Literal["accuracy", "forgetting_paper", "forgetting_official", "learned"]

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from avbench.reports.comparison_curves import Difference, Metric, differences, gaps, per_task, stream
-from avbench.reports.comparison_figures import Series, curves, drawn, task_bars
+from avbench.reports.comparison.curves import Difference, Metric, differences, gaps, per_task, stream
+from avbench.reports.comparison.figures import Series, curves, drawn, task_bars
 from avbench.reports.downloads import Download, csv_download
-from avbench.reports.leaderboard_columns import Column, columns_of
-from avbench.reports.leaderboard_ranking import Placed, Score
-from avbench.reports.leaderboard_tracks import Track
-from avbench.reports.leaderboard_writing import half_width, marks, number, written
+from avbench.reports.leaderboard.columns import Column, columns_of
+from avbench.reports.leaderboard.ranking import Placed, Score
+from avbench.reports.leaderboard.tracks import Track
+from avbench.reports.leaderboard.wording import half_width, marks, number, written
 from avbench.reports.svg import drawing
 
 Points = Callable[[Placed], Sequence[tuple[int, Score]]]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from avbench.reports.leaderboard_exam import differences
-from avbench.reports.leaderboard_rows import Row, machine
-from avbench.reports.leaderboard_runs import FoundRun, flat
+from avbench.reports.leaderboard.exam import differences
+from avbench.reports.leaderboard.rows import Row, machine
+from avbench.reports.leaderboard.runs import FoundRun, flat
 
 _OWN = ("strategy", "seed")  # what rows and seeds are
 

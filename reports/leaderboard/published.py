@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_rows import AVERAGE, BOTH
+from avbench.reports.leaderboard.rows import AVERAGE, BOTH
 from avbench.results import Results
 
 

@@ -13,13 +13,13 @@ import jinja2
 from markupsafe import Markup
 
 from avbench.reports.downloads import Download
-from avbench.reports.leaderboard_columns import VIEWS, Column, columns_of
-from avbench.reports.leaderboard_figures import Tradeoff, tradeoffs
-from avbench.reports.leaderboard_published import PublishedRow, PublishedTable
-from avbench.reports.leaderboard_ranking import Network, Placed, Score
-from avbench.reports.leaderboard_rows import machine
-from avbench.reports.leaderboard_tracks import Board, Track
-from avbench.reports.leaderboard_writing import half_width, marks, p_value, written
+from avbench.reports.leaderboard.columns import VIEWS, Column, columns_of
+from avbench.reports.leaderboard.figures import Tradeoff, tradeoffs
+from avbench.reports.leaderboard.published import PublishedRow, PublishedTable
+from avbench.reports.leaderboard.ranking import Network, Placed, Score
+from avbench.reports.leaderboard.rows import machine
+from avbench.reports.leaderboard.tracks import Board, Track
+from avbench.reports.leaderboard.wording import half_width, marks, p_value, written
 from avbench.reports.run_report import _environment
 
 _ROUND = (2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100)

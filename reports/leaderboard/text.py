@@ -11,12 +11,12 @@ from itertools import chain
 
 from avbench.reports.downloads import _cell
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_columns import Column, columns_of
-from avbench.reports.leaderboard_json import state
-from avbench.reports.leaderboard_published import PublishedRow
-from avbench.reports.leaderboard_ranking import Network, Placed, Score
-from avbench.reports.leaderboard_tracks import Board, Track
-from avbench.reports.leaderboard_writing import half_width, marks, written
+from avbench.reports.leaderboard.columns import Column, columns_of
+from avbench.reports.leaderboard.json_form import state
+from avbench.reports.leaderboard.published import PublishedRow
+from avbench.reports.leaderboard.ranking import Network, Placed, Score
+from avbench.reports.leaderboard.tracks import Board, Track
+from avbench.reports.leaderboard.wording import half_width, marks, written
 
 Entry = Placed | Network | PublishedRow
 _LATEX = {

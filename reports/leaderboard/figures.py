@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from avbench.reports.downloads import Download, csv_download
-from avbench.reports.leaderboard_ranking import Score
-from avbench.reports.leaderboard_rows import Cost
-from avbench.reports.leaderboard_tracks import Track
+from avbench.reports.leaderboard.ranking import Score
+from avbench.reports.leaderboard.rows import Cost
+from avbench.reports.leaderboard.tracks import Track
 from avbench.reports.svg import AUDIO, INK, MUTED, PAPER, drawing, inline, label
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from avbench.reports.leaderboard_ranking import Score
+from avbench.reports.leaderboard.ranking import Score
 from avbench.reports.svg import INK, MUTED, inline, label
 
 COLOURS = 8  # custom properties --m0 to --m7 of the page; further methods repeat them, dashed

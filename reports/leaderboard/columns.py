@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from avbench.reports.headline import TITLES
-from avbench.reports.leaderboard_published import PublishedRow
-from avbench.reports.leaderboard_ranking import Network, Placed, Score
-from avbench.reports.leaderboard_rows import Cost, Metric
-from avbench.reports.leaderboard_tracks import Track
+from avbench.reports.leaderboard.published import PublishedRow
+from avbench.reports.leaderboard.ranking import Network, Placed, Score
+from avbench.reports.leaderboard.rows import Cost, Metric
+from avbench.reports.leaderboard.tracks import Track
 
 View = Literal["overview", "audio2video", "video2audio", "cost"]
 Kind = Literal["points", "ratio", "count", "bytes", "seconds"]

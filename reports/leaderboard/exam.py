@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from avbench.reports.leaderboard_runs import FoundRun, flat
+from avbench.reports.leaderboard.runs import FoundRun, flat
 from avbench.results.comparability import BOOKKEEPING, PLACES
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from avbench.errors import AvbenchError
-from avbench.reports.leaderboard_rows import Row, Scores
-from avbench.reports.leaderboard_runs import without_folders
+from avbench.reports.leaderboard.rows import Row, Scores
+from avbench.reports.leaderboard.runs import without_folders
 
 if TYPE_CHECKING:
     from avbench.evaluation.statistics import Hits, Metric

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from avbench.errors import AvbenchError
-from avbench.reports.leaderboard_runs import FoundRun
+from avbench.reports.leaderboard.runs import FoundRun
 from avbench.results import comparability_key
 
 

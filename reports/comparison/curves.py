@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from avbench.evaluation.forgetting import along_the_stream
-from avbench.reports.leaderboard_ranking import Placed, Score
+from avbench.reports.leaderboard.ranking import Placed, Score
 from avbench.results import Results
 
 if TYPE_CHECKING:

@@ -33,10 +33,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import avbench
-from avbench.reports.leaderboard_columns import Column, columns_of
-from avbench.reports.leaderboard_ranking import Placed
-from avbench.reports.leaderboard_rows import machine
-from avbench.reports.leaderboard_tracks import Board, Track
+from avbench.reports.leaderboard.columns import Column, columns_of
+from avbench.reports.leaderboard.ranking import Placed
+from avbench.reports.leaderboard.rows import machine
+from avbench.reports.leaderboard.tracks import Board, Track
 
 SCHEMA_VERSION = 1
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import mean
 
 from avbench.reports.headline import gallery_sizes, mean_chance
-from avbench.reports.leaderboard_clips import clips_of_all, shared_exam
-from avbench.reports.leaderboard_exam import differences, exam
-from avbench.reports.leaderboard_published import PublishedTable, published_for
-from avbench.reports.leaderboard_ranking import Placed, place
-from avbench.reports.leaderboard_rows import Row, distinguishing, rows_of
-from avbench.reports.leaderboard_runs import FoundRun, Skipped, find_runs
+from avbench.reports.leaderboard.clips import clips_of_all, shared_exam
+from avbench.reports.leaderboard.exam import differences, exam
+from avbench.reports.leaderboard.published import PublishedTable, published_for
+from avbench.reports.leaderboard.ranking import Placed, place
+from avbench.reports.leaderboard.rows import Row, distinguishing, rows_of
+from avbench.reports.leaderboard.runs import FoundRun, Skipped, find_runs
 
 _TWIN = (
     "Another track has the same configuration but another key: its runs had other starting weights, or come from a "

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from avbench.errors import UsageError
-from avbench.reports.leaderboard_json import as_json
-from avbench.reports.leaderboard_page import render
-from avbench.reports.leaderboard_text import as_csv, as_latex, as_markdown
-from avbench.reports.leaderboard_tracks import Board, build_board
+from avbench.reports.leaderboard.json_form import as_json
+from avbench.reports.leaderboard.page import render
+from avbench.reports.leaderboard.text import as_csv, as_latex, as_markdown
+from avbench.reports.leaderboard.tracks import Board, build_board
 from avbench.results import write_atomically
 
 _TEXTS: dict[str, Callable[[Board], str]] = {

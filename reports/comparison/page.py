@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from avbench.reports.comparison_config import differing
-from avbench.reports.comparison_figures import COLOURS
-from avbench.reports.comparison_sides import side
-from avbench.reports.leaderboard import check_out, write_text
-from avbench.reports.leaderboard_page import page_environment, titled
-from avbench.reports.leaderboard_tracks import Board, build_board
+from avbench.reports.comparison.config import differing
+from avbench.reports.comparison.figures import COLOURS
+from avbench.reports.comparison.sides import side
+from avbench.reports.leaderboard.page import page_environment, titled
+from avbench.reports.leaderboard.tracks import Board, build_board
+from avbench.reports.leaderboard.writing import check_out, write_text
 
 
 def write_comparison(runs: Sequence[Path], out: Path, common_clips: bool = False) -> Board:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from avbench.reports.leaderboard_columns import Column, Kind
-from avbench.reports.leaderboard_ranking import Placed, Score
+from avbench.reports.leaderboard.columns import Column, Kind
+from avbench.reports.leaderboard.ranking import Placed, Score
 from avbench.reports.run_report import _bytes, _count, _duration, _points
 
 

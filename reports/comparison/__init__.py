@@ -1,0 +1,1 @@
+"""`avbench compare`: runs beside each other, with paired differences."""
