@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from avbench import registry
+from avbench.plugins.plugin import SINGULAR
+from avbench.cores import available_cores
 from avbench.results.provenance import processor_name
 
 Status = Literal["ok", "warning", "failed"]
@@ -65,7 +67,7 @@ def examine() -> Iterator[Check]:
     yield check_cores()
     yield check_memory()
     yield check_cache()
-    for kind in ("strategies", "benchmarks"):
+    for kind in SINGULAR:
         for plugin in registry.plugins(kind).values():
             yield check_plugin(plugin)
 
@@ -114,7 +116,7 @@ def check_gpu() -> Check:
 
 def check_cores() -> Check:
     """How many cores are there, and are others busy on them?"""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     load = os.getloadavg()[0]
     detail = f"{cores} cores usable, {processor_name()}, load {load:.1f}"
     if threads := os.environ.get("OMP_NUM_THREADS"):

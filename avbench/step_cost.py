@@ -2,7 +2,8 @@
 
 STELLA, Table 2, whose scripts are not released. Clips are noise in the shape of the profile, the rehearsal memory is
 warm, and the rate counts clips of the stream, as the paper's does. Each method is measured in a process of its own, so
-that one's peak memory does not hide another's, and alone, so that no other run takes its time.
+that one's peak memory does not hide another's, and alone. On one CPU thread the CPU time of the process counts, which
+other work on the machine hardly changes; on several, and on a GPU, the clock's.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ class StepCost(BaseModel):
     Attributes:
         clips_per_second: of the stream, from the median of the timed steps.
         peak_bytes: allocated on the GPU, or else resident in the process.
+        reserved_bytes: on the GPU, with what PyTorch keeps for later; zero elsewhere.
+        units_per_clip: see `avbench.training.compute`; per clip of the stream, in the last step.
+        parameters: of the backbone and of whatever the method adds, by name.
         machine: what computed.
     """
 
@@ -42,9 +46,16 @@ class StepCost(BaseModel):
     batch: int
     clips_per_second: float
     peak_bytes: int
+    reserved_bytes: int = 0
     on_gpu: bool
     units_per_clip: float
+    parameters: dict[str, int] = {}
     machine: str
+
+    @property
+    def seconds(self) -> float:
+        """The median step's."""
+        return self.batch / self.clips_per_second
 
 
 def step_config(config: RunConfig) -> RunConfig:
@@ -89,24 +100,29 @@ def measure(config: RunConfig, warm_up: int = WARM_UP, steps: int = STEPS) -> St
     generator = torch.Generator().manual_seed(0)
     wires = [random_wire(config, batch, generator) for _ in range(2)]
     seconds, units = [], 0.0
+    clock = time.process_time if not cuda and config.threads == 1 else time.perf_counter
     for step in range(warm_up + steps):
         template.mbatch = wires[step % len(wires)]
         if cuda:
             torch.cuda.synchronize()
-        start, before = time.perf_counter(), session.compute.units
+            if step == warm_up:
+                torch.cuda.reset_peak_memory_stats()
+        start, before = clock(), session.compute.units
         with session.compute.counting():
             template.run_iteration()
         if cuda:
             torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(clock() - start)
         units = session.compute.units - before
     peak = peak_memory(session.device)
     return StepCost(
         batch=batch,
         clips_per_second=batch / statistics.median(seconds[warm_up:]),
         peak_bytes=peak.cuda_allocated if cuda else peak.process,
+        reserved_bytes=peak.cuda_reserved if cuda else 0,
         on_gpu=cuda,
         units_per_clip=units / batch,
+        parameters=session.parameters,
         machine=accelerator_name(str(session.device)) or f"{processor_name()}, threads: {torch.get_num_threads()}",
     )
 

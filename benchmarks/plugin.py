@@ -20,12 +20,14 @@ from avbench import paths
 from avbench.benchmarks.lists import ClipList, DataSummary, TaskSummary, coverage_of, limited, usable_clips
 from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, AudioVideoBenchmark, build_scenario, hash_clips
 from avbench.config import Processes, RunConfig, Section, validate
+from avbench.cores import available_cores
 from avbench.data import sampling
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.errors import UsageError
 
 if TYPE_CHECKING:
     from avbench.data.cache import ClipCache
+    from avbench.data.clip import Sound
     from avbench.data.prepare import PrepareReport, Progress, Source
 
 
@@ -76,6 +78,14 @@ class BenchmarkPlugin(ABC):
     @abstractmethod
     def source(self, clip_id: str) -> Source:
         """What makes one clip; picklable."""
+
+    def sound_of(self, clip_id: str) -> Sound | None:
+        """What people hear of a clip, read from its source again; None where that can't be had, which is the default.
+
+        Raises:
+            MediaError: the file can't be read any more.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -197,6 +207,7 @@ class BenchmarkPlugin(ABC):
             labels={clip.clip_id: clip.label for clip in tested},
             clip_list_hash=hash_clips(streams, listing.tasks),
             notes=listing.notes,
+            sound_of=self.sound_of,
         )
 
 
@@ -222,11 +233,6 @@ def absolute(path: Path | None) -> Path | None:
         ValueError: see `avbench.paths.absolute`.
     """
     return None if path is None else paths.absolute(path)
-
-
-def available_cores() -> int:
-    """CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _below(root: Path | None, message: str) -> str:

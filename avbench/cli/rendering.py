@@ -36,7 +36,7 @@ def render(
     Raises:
         UsageError, DataError: see `avbench.data.world.export.export_media`.
     """
-    from avbench.benchmarks.plugin import available_cores
+    from avbench.cores import available_cores
     from avbench.data.world import World, WorldConfig
     from avbench.data.world.export import export_media
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from avbench import registry
 from avbench.batch import Batch
 from avbench.config import RunConfig, validate
+from avbench.cores import available_cores
 from avbench.errors import CheckpointError, UsageError
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.masking import Noise
@@ -23,7 +24,7 @@ from avbench.training.generators import Generators
 from avbench.training.optimizer import build_optimizer
 from avbench.training.strategy import AudioVideoStrategy, Context
 from avbench.training.template import AudioVideoPretraining, Progress
-from avbench.training.threads import available_cores, choose_threads
+from avbench.training.threads import choose_threads
 
 
 def resolve_device(name: str) -> torch.device:
@@ -154,7 +155,8 @@ class Session:
         }
         if strategy.memory is not None:
             tensors["memory"] = strategy.memory.state_dict()
-            state["memory"] = {"clip_ids": strategy.memory.clip_ids, "visits": strategy.memory.visits}
+            memory = strategy.memory
+            state["memory"] = {"clip_ids": memory.clip_ids, "visits": memory.visits, "accepted": memory.accepted}
         return Checkpoint(tensors, state)
 
     def restore(self, checkpoint: Checkpoint, path: Path) -> None:
