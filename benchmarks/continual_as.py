@@ -67,6 +67,7 @@ class ContinualAS(RecordedBenchmark):
     dataset = "AudioSet"
     file_names = "--4gqARaEJE.mp4 or --4gqARaEJE_0_10000.mp4"
     how_to_get = audioset.HOW_TO_GET
+    multi_label = True
     Config: ClassVar[type[ClipData]] = AudioSetData
 
     @cached_property
@@ -95,6 +96,19 @@ class ContinualAS(RecordedBenchmark):
         segments = self._chosen(stream, classes)
         found = tuple(Clip(each.clip_id, classes.name(each)) for each in segments if each.clip_id in self.paths)
         return TaskClips(found, len(segments) - len(found), classes.published[stream])
+
+    def labels_of(self, clip: Clip) -> tuple[str, ...]:
+        """Every class that is trained on and that the clip's labels name, of whatever task."""
+        named = self._labels[clip.clip_id]
+        return tuple(name for label, name in _trained_classes().items() if label in named)
+
+    @cached_property
+    def _labels(self) -> Mapping[str, frozenset[str]]:
+        return {
+            segment.clip_id: frozenset(segment.labels)
+            for assigned in self._assigned.values()
+            for segment in assigned.clips
+        }
 
     def notes(self) -> Iterator[str]:
         """On clips that were left out, and on what departs from the published lists."""
@@ -145,6 +159,16 @@ class ContinualAS(RecordedBenchmark):
 
     def _list(self, stream: str) -> Path:
         return self.list_files[f"{stream} list"]
+
+
+def _trained_classes() -> dict[str, str]:
+    """Names by label id."""
+    return {
+        label: name
+        for classes in task_classes().values()
+        for label, name in classes.names.items()
+        if label in classes.trained
+    }
 
 
 def _kept(assigned: Assigned) -> str:

@@ -18,7 +18,7 @@ from pydantic import field_validator
 
 from avbench import paths
 from avbench.benchmarks.lists import ClipList, DataSummary, TaskSummary, coverage_of, limited, usable_clips
-from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, AudioVideoBenchmark, build_scenario, hash_clips
+from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, AudioVideoBenchmark, Clip, build_scenario, hash_clips
 from avbench.config import Processes, RunConfig, Section, validate
 from avbench.cores import available_cores
 from avbench.data import sampling
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from avbench.data.cache import ClipCache
     from avbench.data.clip import Sound
     from avbench.data.prepare import PrepareReport, Progress, Source
+    from avbench.data.store import ClipStore
 
 
 class ClipData(Section):
@@ -61,6 +62,7 @@ class BenchmarkPlugin(ABC):
     synthetic: ClassVar[bool]
     Config: ClassVar[type[ClipData]] = ClipData
     unreadable_share: float = 0.0  # share of quarantined clips above which the benchmark refuses
+    multi_label: ClassVar[bool] = False  # a clip may be of several classes; see `labels_of`
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -158,6 +160,26 @@ class BenchmarkPlugin(ABC):
             DataError: as `prepare`, or nothing usable is left of a task.
         """
         return self._build(self.clip_list, progress, left_out)
+
+    def labels_of(self, clip: Clip) -> tuple[str, ...]:
+        """All classes of a listed clip, for what comes after pre-training; where each has one, its own."""
+        return (clip.label,)
+
+    def store_of(
+        self, clip_ids: Sequence[str], progress: Progress | None = None
+    ) -> tuple[ClipStore, dict[str, tuple[str, str]]]:
+        """Any clips that `source` makes, prepared: a store of those that can be read, in order, and why others can't.
+
+        Raises:
+            DataError: as `prepare`.
+        """
+        from avbench.data.store import ClipStore
+
+        data, report = self.data, self._prepare(clip_ids, progress)
+        store = ClipStore(
+            self.cache, report.ready, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory
+        )
+        return store, report.quarantined
 
     def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
         """Clips of no task, from which base weights are made: one train experience and a retrieval one of other clips.
