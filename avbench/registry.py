@@ -1,4 +1,4 @@
-"""Strategies and benchmarks by name, found through entry points; listing them imports none of them.
+"""Strategies, benchmarks and downstream tasks by name, found through entry points; listing them imports none of them.
 
 A plugin's module may have a YAML card of the same name beside it (`stella.py`, `stella.yaml`), see
 `avbench.plugins.card`. Ours are registered as everybody's are. Two that claim one name get it neither: whoever uses it

@@ -14,6 +14,7 @@ from avbench import registry
 from avbench.cli import console
 from avbench.config import RunConfig, merge, validate
 from avbench.errors import AvbenchError
+from avbench.plugins.plugin import SINGULAR
 
 
 class Subject(StrEnum):
@@ -21,19 +22,20 @@ class Subject(StrEnum):
 
     strategies = "strategies"
     benchmarks = "benchmarks"
+    downstream = "downstream"
     profiles = "profiles"
 
 
 def list_plugins(
-    what: Annotated[Subject, typer.Argument(help="What to list.", metavar="strategies|benchmarks|profiles")],
+    what: Annotated[Subject, typer.Argument(help="What to list.", metavar="strategies|benchmarks|downstream|profiles")],
 ) -> None:
-    """Show the strategies, benchmarks or profiles that can be run."""
+    """Show the strategies, benchmarks, downstream tasks or profiles that can be run."""
     out = console.output()
     if what is Subject.profiles:
         out.print(_profiles())
         return
-    kind: registry.Kind = "strategies" if what is Subject.strategies else "benchmarks"
-    out.print(_plugins(kind))
+    kinds: dict[Subject, registry.Kind] = {Subject(kind): kind for kind in SINGULAR}
+    out.print(_plugins(kinds[what]))
 
 
 def _plugins(kind: registry.Kind) -> Table:

@@ -1,9 +1,10 @@
-"""`avbench plugins`: who brought which strategy or benchmark and whether it works, and a package to start one's own."""
+"""`avbench plugins`: who brought which strategy, benchmark or task; whether it works; how to begin one."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import redirect_stdout
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ def plugins(
         bool, typer.Option("--check", help="Import avbench's own too, and fail when anything is broken.")
     ] = False,
 ) -> None:
-    """Show every registered strategy and benchmark: who brought it, and whether it works.
+    """Show every registered strategy, benchmark and downstream task: who brought it, and whether it works.
 
     Those of third parties are imported to find out.
     """
@@ -37,7 +38,7 @@ def plugins(
     for column in ("name", "kind", "distribution", "version", "status"):
         table.add_column(column)
     with console.waiting(out, "importing"):
-        for plugin in [*registry.plugins("strategies").values(), *registry.plugins("benchmarks").values()]:
+        for plugin in chain.from_iterable(registry.plugins(kind).values() for kind in SINGULAR):
             problem = None if plugin.distribution == OURS and not check else _problem(plugin)
             broken += [problem] if problem else []
             cells = (SINGULAR[plugin.kind], plugin.distribution, plugin.version or "?")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 import inspect
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from avbench.errors import AvbenchError, PluginError
 from avbench.plugins import card as cards
 from avbench.plugins.unpackaged import VARIABLE
+from avbench.plugins.unpackaged import Kind as Kind
 
-Kind = Literal["strategies", "benchmarks"]
-SINGULAR = {"strategies": "strategy", "benchmarks": "benchmark"}
+SINGULAR: dict[Kind, str] = {
+    "strategies": "strategy",
+    "benchmarks": "benchmark",
+    "downstream": "downstream task",
+}
 OURS = "avbench"  # the distribution that is not a third party
 
 
@@ -24,7 +28,7 @@ class BrokenPlugin(PluginError):
 
 @dataclass(frozen=True)
 class Plugin:
-    """One registered strategy or benchmark, not yet imported.
+    """One registered strategy, benchmark or downstream task, not yet imported.
 
     Attributes:
         target: `module:Class`.
@@ -110,6 +114,10 @@ def _base(kind: Kind) -> type:
             from avbench.training.strategy import AudioVideoStrategy
 
             return AudioVideoStrategy
+        if kind == "downstream":
+            from avbench.evaluation.downstream.task import DownstreamTask
+
+            return DownstreamTask
         from avbench.benchmarks.plugin import BenchmarkPlugin
 
         return BenchmarkPlugin

@@ -1,8 +1,8 @@
 """Plugins under development: `AVBENCH_PLUGINS=path.py:Class` instead of a package with an entry point.
 
-Several are separated by commas, or as paths are on this system; each is `[benchmarks/][NAME=]FILE.py:Class`. Without a
-name the class gives it, `MyMethod` becoming `my-method`. The file is imported as a module of its own; what it imports
-must be importable anyway, since its folder is not searched.
+Several are separated by commas, or as paths are on this system; each is `[NAME=]FILE.py:Class`, with `benchmarks/` or
+`downstream/` before it where it is no strategy. Without a name the class gives it, `MyMethod` becoming `my-method`. The
+file is imported as a module of its own; what it imports must be importable anyway, since its folder is not searched.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ import sys
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from avbench.paths import absolute
 
 VARIABLE = "AVBENCH_PLUGINS"
 PREFIX = "avbench.plugins.unpackaged_"
-FORM = "[NAME=]FILE.py:Class, for a benchmark benchmarks/[NAME=]FILE.py:Class"
+FORM = "[NAME=]FILE.py:Class, with benchmarks/ or downstream/ before it where it is no strategy"
+Kind = Literal["strategies", "benchmarks", "downstream"]
 
 
 @dataclass(frozen=True)
 class Entry:
     """One class in a file; the file need not exist."""
 
-    kind: Literal["strategies", "benchmarks"]
+    kind: Kind
     name: str
     path: Path  # absolute
     attribute: str
@@ -77,7 +78,7 @@ def install_finder() -> None:
 
 
 def _entry(text: str) -> Entry | Malformed:
-    found = re.fullmatch(r"(?:(strategies|benchmarks)/)?(?:([^=/]+)=)?(.+\.py):([A-Za-z_]\w*)", text)
+    found = re.fullmatch(rf"(?:({'|'.join(get_args(Kind))})/)?(?:([^=/]+)=)?(.+\.py):([A-Za-z_]\w*)", text)
     if found is None:
         return Malformed(text, f"{VARIABLE} holds {text[:200]!r}, which is not of the form {FORM}")
     kind, name, path, attribute = found.groups()
@@ -85,7 +86,7 @@ def _entry(text: str) -> Entry | Malformed:
         place = absolute(path)
     except ValueError as error:
         return Malformed(text, f"{VARIABLE} holds {text[:200]!r}: {error}")
-    return Entry("benchmarks" if kind == "benchmarks" else "strategies", name or kebab(attribute), place, attribute)
+    return Entry(kind or "strategies", name or kebab(attribute), place, attribute)
 
 
 class _Finder:

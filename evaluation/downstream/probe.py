@@ -43,8 +43,9 @@ class ProbeOptions(Section):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What predictions of N examples are worth; the fields are those of `Scores`."""
+    """What predictions of N examples are worth; the other fields are those of `Scores`."""
 
+    examples: int
     outcomes: Mapping[str, Floats]
     chance: Mapping[str, float]
     pooled: Mapping[str, Callable[[Rows], float]] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Judgement:
     def value(self, metric: str) -> float:
         """The score of a metric in percent."""
         if metric in self.pooled:
-            return self.pooled[metric](np.arange(len(next(iter(self.outcomes.values())))))
+            return self.pooled[metric](np.arange(self.examples))
         return float(np.nanmean(self.outcomes[metric]))
 
 

@@ -181,7 +181,7 @@ class DownstreamTask(ABC):
 
     title: ClassVar[str]
     version: ClassVar[str] = "1"
-    metrics: ClassVar[tuple[str, ...]]
+    metrics: tuple[str, ...]
     Config: ClassVar[type[Section]]
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}}
 
