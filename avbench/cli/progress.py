@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from avbench.cli import console
 from avbench.cli.counting import PLAIN_SECONDS, plain_counter
+from avbench.cli.live import View, bar, is_live
 from avbench.cli.matrix import RecallMatrix
 from avbench.cli.summary import show_other_models, show_summary
 from avbench.results.journal import Event
@@ -27,11 +23,10 @@ def progress(out: Console, history: Sequence[Event] = ()) -> Progress:
     Args:
         history: events of the run before it was resumed, whose evaluations are shown again.
     """
-    live = out.is_terminal and not out.is_dumb_terminal
-    return (LiveProgress if live else PlainProgress)(out, history)
+    return (LiveProgress if is_live(out) else PlainProgress)(out, history)
 
 
-class Progress:
+class Progress(View):
     """What both views share: the lines that stay. Unknown events pass unnoticed.
 
     Attributes:
@@ -39,20 +34,13 @@ class Progress:
     """
 
     def __init__(self, out: Console, history: Sequence[Event] = ()) -> None:
-        self.out, self.finished = out, False
+        super().__init__(out)
+        self.finished = False
         self._history = [event for event in history if event["event"] == "evaluated"]
         self._start: Event = {}
         self._experience: Event = {}
         self._matrix: RecallMatrix | None = None
         self._headed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -175,16 +163,7 @@ class LiveProgress(Progress):
         self._spinner = Spinner("dots", text=Text("loading", "dim"))
         self._step: Event = {}
         self._preparing: Event = {}
-        self._live = Live(get_renderable=self._moving, console=out, refresh_per_second=8, transient=True)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+        self.keep_moving()
 
     def on_preparing(self, event: Event) -> None:
         """Move the bar of clips made ready."""
@@ -199,38 +178,26 @@ class LiveProgress(Progress):
         super().on_experience_started(event)
         self._step = {**self._step, "experience": event["experience"]} if self._step else {}
 
-    def _moving(self) -> RenderableType:
+    def moving(self) -> RenderableType:
+        """The bar of what is under way."""
         if self.finished:
             return Text()
         if self._start:
             return self._training()
         if self._preparing:
             done, total = self._preparing["done"], self._preparing["total"]
-            return _bar("preparing clips", done, total)
+            return bar("preparing clips", done, total)
         return self._spinner
 
     def _training(self) -> RenderableType:
         total = self._start["total_steps"]
         if not self._step:
             label = "evaluating" if not self._experience else self._task(self._experience)
-            return _bar(label, self._start.get("step", 0), total)
+            return bar(label, self._start.get("step", 0), total)
         return Group(
-            _bar(self._task(self._step), self._step["step"], total),
+            bar(self._task(self._step), self._step["step"], total),
             Text(self._figures(self._step), "dim", no_wrap=True, overflow="ellipsis"),
         )
-
-
-def _bar(label: str, done: int, total: int) -> Table:
-    grid = Table.grid(padding=(0, 1), expand=True)
-    grid.add_column(width=24, no_wrap=True, overflow="ellipsis")
-    grid.add_column(ratio=1)
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_row(
-        Text(label),
-        ProgressBar(total=max(total, 1), completed=done, complete_style="cyan", finished_style="cyan"),
-        Text(f"{done:,}/{total:,}", "dim"),
-    )
-    return grid
 
 
 def _count(number: int, thing: str) -> str:

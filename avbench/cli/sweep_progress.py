@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from avbench.cli import console
-from avbench.cli.progress import _bar
+from avbench.cli.live import View, bar, is_live
 from avbench.results import Event
 
 PLAIN_SECONDS = 60.0  # between two lines about runs at work
@@ -20,26 +18,18 @@ PLAIN_SECONDS = 60.0  # between two lines about runs at work
 
 def sweep_progress(out: Console) -> SweepProgress:
     """The view that suits the console: use it in a `with` block and call it with every event."""
-    live = out.is_terminal and not out.is_dumb_terminal
-    return (LiveSweep if live else SweepProgress)(out)
+    return (LiveSweep if is_live(out) else SweepProgress)(out)
 
 
-class SweepProgress:
+class SweepProgress(View):
     """Plain lines."""
 
     def __init__(self, out: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self.out, self._clock = out, clock
+        super().__init__(out)
+        self._clock = clock
         self._done = self._total = 0
         self._shown_at = clock()
         self._active: list[dict[str, Any]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -88,16 +78,7 @@ class LiveSweep(SweepProgress):
 
     def __init__(self, out: Console) -> None:
         super().__init__(out)
-        self._live = Live(get_renderable=self._moving, console=out, refresh_per_second=4, transient=True)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
+        self.keep_moving()
 
     def on_working(self, event: Event) -> None:
         """Move the bars."""
@@ -108,11 +89,12 @@ class LiveSweep(SweepProgress):
         self._active = []
         super().on_rendering(event)
 
-    def _moving(self) -> RenderableType:
+    def moving(self) -> RenderableType:
+        """The bars of what is under way."""
         if not self._active:
             return Text()
-        bars = [_bar(console.clean(one["name"]), one.get("step", 0), one.get("total_steps", 1)) for one in self._active]
-        return Group(_bar("runs", self._done, self._total), *bars)
+        bars = [bar(console.clean(one["name"]), one.get("step", 0), one.get("total_steps", 1)) for one in self._active]
+        return Group(bar("runs", self._done, self._total), *bars)
 
 
 def _how_far(one: dict[str, Any]) -> str:

@@ -59,7 +59,7 @@ def test_the_live_view_fits_the_terminal(recorded):
             for event in recorded():
                 view(event)
                 frame = Console(file=io.StringIO(), width=width)
-                frame.print(view._moving())
+                frame.print(view.moving())
                 assert all(len(line) <= width for line in frame.file.getvalue().splitlines())
 
 
