@@ -161,6 +161,7 @@ class EvaluationConfig(Section):
     gallery: Literal["pool", "task"] = "pool"  # the published protocol ranks among the whole benchmark
     largest_saved_similarity: Positive = 5000  # galleries above this keep ranks, not the matrix
     examples: Count = 6  # retrieval examples, and clips with attention maps, kept for the report
+    keep_weights: bool = True  # of the evaluated network after every experience, for `avbench eval --checkpoint all`
 
     @field_validator("recall_at")
     @classmethod

@@ -22,6 +22,7 @@ from avbench.results.directory import RunDirectory
 from avbench.results.journal import now
 from avbench.results.schema import Results
 from avbench.run_attention import RunAttention
+from avbench.training import backbones
 from avbench.training import checkpoint as checkpoints
 from avbench.training.budget import Allowance
 from avbench.training.loader import batches_per_epoch
@@ -111,6 +112,8 @@ class ContinualRun:
             clips=len(rows_of(experience)),
         )
         self.template.train([experience], eval_streams=[])
+        if self.config.evaluation.keep_weights:  # before the checkpoint, behind which nothing is trained again
+            backbones.keep(self.directory.path, index + 1, next(iter(self.session.strategy.evaluated.values())))
         self._save()
 
     def _after_step(self, template: AudioVideoPretraining) -> None:

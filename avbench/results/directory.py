@@ -16,7 +16,7 @@ from avbench.results.journal import Journal
 from avbench.results.schema import Results, how_to_replace, parse_results
 from avbench.wording import shortened
 
-FOLDERS = ("checkpoints", "similarity", "examples", "attention", "figures")
+FOLDERS = ("checkpoints", "weights", "similarity", "examples", "attention", "downstream", "figures")
 
 
 class RunDirectory:
@@ -28,8 +28,10 @@ class RunDirectory:
         journal.jsonl   events, appended as they happen
         results.json    the typed results so far
         checkpoints/    what `avbench resume` continues from
+        weights/        the evaluated network after every experience
         similarity/     similarity matrices, float16, one per evaluation
         examples/       retrieval examples for the report
+        downstream/     results of `avbench eval`
         figures/  report.html
 
     Attributes:

@@ -125,15 +125,41 @@ def load(path: Path) -> Checkpoint:
         CheckpointError: a file is missing, cut short, of another format, or no safetensors file.
     """
     manifest = _manifest(path)
-    tensors: dict[str, dict[str, Tensor]] = {}
-    for name, size in manifest["sizes"].items():
-        file = path / f"{Path(name).name}.safetensors"
-        if not file.is_file() or file.stat().st_size != size:
-            raise CheckpointError(
-                f"the checkpoint file {file} is missing or cut short"
-            )
-        tensors[name] = read_tensors(file)
+    tensors = {name: _read_group(path, name, size) for name, size in manifest["sizes"].items()}
     return Checkpoint(tensors, manifest["state"])
+
+
+def finished(folder: Path, experiences: int) -> Path | None:
+    """The newest checkpoint written at the end of experience number `experiences`, before a later one began."""
+    at_the_end = [path for path in _all(folder) if _progress(path) == (experiences, 0, 0)]
+    return at_the_end[-1] if at_the_end else None
+
+
+def _progress(path: Path) -> tuple[Any, ...]:
+    try:
+        progress = _manifest(path)["state"]["progress"]
+        return tuple(progress[name] for name in ("experience", "epoch", "batch"))
+    except (CheckpointError, KeyError, TypeError):
+        return ()  # damaged: not to be used
+
+
+def load_group(path: Path, name: str) -> dict[str, Tensor]:
+    """One group of a checkpoint's tensors.
+
+    Raises:
+        CheckpointError: there is no such group, or it is damaged.
+    """
+    sizes = _manifest(path)["sizes"]
+    if name not in sizes:
+        raise CheckpointError(f"the checkpoint {path} holds no {name!r}; it has {', '.join(sorted(sizes))}")
+    return _read_group(path, name, sizes[name])
+
+
+def _read_group(path: Path, name: str, size: int) -> dict[str, Tensor]:
+    file = path / f"{Path(name).name}.safetensors"
+    if not file.is_file() or file.stat().st_size != size:
+        raise CheckpointError(f"the checkpoint file {file} is missing or cut short")
+    return read_tensors(file)
 
 
 def _is_whole(path: Path) -> bool:
