@@ -48,7 +48,7 @@ def test_the_list_names_every_item_its_runs_and_what_is_missing(arguments):
         (["table1", "--set", "seed=3", "--plan"], "chosen with --seeds"),
         (["table7", "--set", "order=default", "--plan"], "in which order its tasks come"),
         (["table10", "--set", "options.temperature=1", "--plan"], "varies options.temperature itself"),
-        (["table7", "--set", "training.batch_size=8", "--plan"], "varies training.batch_size itself"),
+        (["figure12", "--set", "options.memory=8", "--plan"], "varies options.memory itself"),
         (["table1", "--data-root", "/nowhere"], "makes its own clips"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
