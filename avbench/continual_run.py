@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol
 
 from avalanche.training.plugins import EvaluationPlugin
@@ -152,6 +153,8 @@ class ContinualRun:
             terms=terms,
             clips_per_second=rate,
             memory_clips=0 if memory is None else len(memory),
+            memory_visits=0 if memory is None else memory.visits,
+            memory_accepted=0 if memory is None else memory.accepted,
             seconds_left=seconds,
         )
         self._logged, self._logged_at = (progress.step, progress.clips), time.monotonic()
@@ -179,6 +182,8 @@ class ContinualRun:
         result = next(iter(evaluations.values()))  # evaluated last, so the metric still holds its embeddings
         self.results = run_results.with_evaluation(self.results, evaluations, index)
         self.results = run_results.with_modality_gap(self.results, *self.metric.embeddings, result.task_of, index)
+        if index >= 0:
+            self.results = run_results.with_rehearsal(self.results, self.session.strategy.memory, self._experience_of)
         localisation = self.attention.look(self.results.localisation, index)
         self.results = self.results.model_copy(update={"localisation": localisation})
         self.results = run_results.with_efficiency(self.results, self.session)
@@ -203,6 +208,11 @@ class ContinualRun:
         similarity_files.save(path, result, self.metric.clip_ids, matrix, embeddings)
         return result
 
+    @cached_property
+    def _experience_of(self) -> dict[str, int]:
+        ids, stream = self.benchmark.store.clip_ids, self.benchmark.scenario.train_stream
+        return {ids[row]: number for number, experience in enumerate(stream) for row in rows_of(experience)}
+
     @property
     def _largest_saved(self) -> int:
         return self.config.evaluation.largest_saved_similarity
@@ -223,6 +233,7 @@ class ContinualRun:
             titles,
             count,
             self.benchmark.label_of,
+            self.benchmark.sound_of,
         )
 
     # --- results ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from avbench.results.schema import (
     PeakMemory,
     Provenance,
     Recall,
+    Rehearsal,
     Results,
     TaskCoverage,
     TaskResult,
@@ -35,6 +37,7 @@ from avbench.results.schema import (
     Warning,
 )
 from avbench.training import weights
+from avbench.training.memory import TensorStore
 from avbench.training.session import Session
 
 
@@ -99,17 +102,37 @@ def with_modality_gap(
     return results.model_copy(update={"modality_gap": gap})
 
 
+def with_rehearsal(results: Results, memory: TensorStore | None, experience_of: Mapping[str, int]) -> Results:
+    """`results` with what the memory holds now, behind an experience; no strategy ever sees this.
+
+    Args:
+        experience_of: clip id -> experience of the training stream.
+    """
+    if memory is None:
+        return results
+    counts = Counter(experience_of[clip_id] for clip_id in memory.clip_ids if clip_id in experience_of)
+    known = results.rehearsal
+    rehearsal = Rehearsal(
+        occupancy=[*known.occupancy, [counts[experience] for experience in range(results.experiences)]],
+        distinct=[*known.distinct, len(set(memory.clip_ids))],
+        visits=[*known.visits, memory.visits],
+        accepted=[*known.accepted, memory.accepted],
+    )
+    return results.model_copy(update={"rehearsal": rehearsal})
+
+
 def cut_back(results: Results, trained: int) -> Results:
     """`results` without the evaluations behind experience `trained`: a checkpoint may be older than they are."""
     changed = _cut(results.directions, trained, results)
     others = {name: _cut(scores.directions, trained, results) for name, scores in results.other_models.items()}
     known = results.modality_gap
     gap = ModalityGap(before=known.before, after=known.after[:trained], accumulated=known.accumulated[:trained])
+    rehearsal = Rehearsal(**{name: rows[:trained] for name, rows in results.rehearsal})
     found = results.localisation
     if found is not None and trained < results.experiences:
         found = found.before_training()
     changes = {"directions": changed.directions, "summary": changed.summary, "other_models": others}
-    changes |= {"modality_gap": gap, "localisation": found, "status": "running"}
+    changes |= {"modality_gap": gap, "rehearsal": rehearsal, "localisation": found, "status": "running"}
     return results.model_copy(update=changes)
 
 
@@ -127,10 +150,12 @@ def with_new_circumstances(results: Results, new: Provenance) -> Results:
 def with_efficiency(results: Results, session: Session) -> Results:
     """`results` with what the run has cost so far."""
     template, strategy = session.template, session.strategy
+    seconds = template.stopwatch.state_dict()
+    training = sum(seconds.values()) - seconds.get("evaluation", 0.0)
     peak, before = peak_memory(session.device), results.efficiency.peak_memory_bytes
     efficiency = Efficiency(
-        clips_per_second=clips_per_second(template.progress.clips, template.stopwatch.total("data", "training")),
-        seconds=template.stopwatch.state_dict(),
+        clips_per_second=clips_per_second(template.progress.clips, training),
+        seconds=seconds,
         peak_memory_bytes=PeakMemory(
             process=max(peak.process, before.process),
             cuda_allocated=max(peak.cuda_allocated, before.cuda_allocated),

@@ -22,9 +22,10 @@ from avbench.benchmarks.streams import (
     Task,
 )
 from avbench.config import Section
-from avbench.data.clip import StoredClip
+from avbench.data.clip import Sound, StoredClip
 from avbench.data.preprocessing import Preprocessing
 from avbench.data.world import VERSION, ClipKey, Split, World, WorldConfig
+from avbench.data.world.sound import mix
 
 if TYPE_CHECKING:
     from avbench.data.prepare import Progress, Source
@@ -122,6 +123,16 @@ class ContinualSynth(BenchmarkPlugin):
 
         key = self.world.parse(clip_id)
         return truth_in_view(self.world, key, self.data.preprocessing, self.data.sampling, self.config.clip)
+
+    def sound_of(self, clip_id: str) -> Sound:
+        """The rendered waveform; pictures are not drawn for it.
+
+        Raises:
+            DataError: `clip_id` is not one of this world's.
+        """
+        return Sound(
+            mix(self.world.scene(self.world.parse(clip_id)), self.data.world.sample_rate), self.data.world.sample_rate
+        )
 
     def _build(
         self, listing: ClipList, progress: Progress | None, left_out: Mapping[str, tuple[str, str]] | None = None

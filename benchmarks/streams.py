@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from avbench.data.clip import Sound
 from avbench.data.store import rows_of as rows_of
 
 if TYPE_CHECKING:
@@ -101,6 +102,11 @@ def unknown_truth(clip_id: str) -> ClipTruth | None:
     return None
 
 
+def unheard(clip_id: str) -> Sound | None:
+    """The sound of a benchmark whose prepared clips hold spectrograms only."""
+    return None
+
+
 @dataclass
 class AudioVideoBenchmark:
     """A benchmark, ready to run.
@@ -118,6 +124,7 @@ class AudioVideoBenchmark:
         clip_list_hash: of the usable clips, see `hash_clips`.
         notes: what a reader of the results should know about the data.
         truth_of: clip id -> who sounds where and when in an evaluation or retrieval clip; None where nobody knows.
+        sound_of: clip id -> what people hear of the clip, from its source; None where that can't be had. For reports.
     """
 
     name: str
@@ -132,6 +139,7 @@ class AudioVideoBenchmark:
     clip_list_hash: str
     notes: tuple[str, ...] = ()
     truth_of: Callable[[str], ClipTruth | None] = unknown_truth
+    sound_of: Callable[[str], Sound | None] = unheard
 
     def label_of(self, clip_id: str) -> str:
         """The class of an evaluation or retrieval clip, for people; empty for other clips."""

@@ -1,7 +1,8 @@
 """Retrieval examples for the report: a few queries with what was retrieved for them, as pictures a person can judge.
 
-Layout of the folder: `examples.json` and, for each clip shown, one JPEG (its frames side by side) and one 8-bit grey
-PNG (its spectrogram, low frequencies at the bottom). File names are hashes of clip ids, never clip ids themselves.
+Layout of the folder: `examples.json` and, for each clip shown, one JPEG (its frames side by side), one 8-bit grey PNG
+(its spectrogram, low frequencies at the bottom) and, where the benchmark can give it, one MP3 (its sound). File names
+are hashes of clip ids, never clip ids themselves.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from avbench.config import Section
-from avbench.errors import RunDirectoryError
+from avbench.errors import MediaError, RunDirectoryError
 from avbench.results.atomic import write_atomically
 
 if TYPE_CHECKING:
+    from avbench.data.clip import Sound
     from avbench.evaluation.retrieval import RetrievalResult
 
 FILE = "examples.json"
@@ -29,6 +31,7 @@ _FRAME_SIDE = 160  # pixels of one stored frame, at most
 _SPECTROGRAM_COLUMNS = 512
 
 FileName = Annotated[str, Field(pattern=r"^[0-9a-f]{24}\.(jpg|png)$")]
+SoundName = Annotated[str, Field(pattern=r"^[0-9a-f]{24}\.mp3$")]
 
 
 class ExampleClip(Section):
@@ -40,6 +43,7 @@ class ExampleClip(Section):
     frames: FileName
     frame_count: Annotated[int, Field(ge=1)]
     spectrogram: FileName
+    sound: SoundName | None = None  # none could be had, or the run is older than sounds in reports
 
 
 class Neighbour(Section):
@@ -98,6 +102,7 @@ def save_examples(
     tasks: Sequence[str],
     count: int = 6,
     label_of: Callable[[str], str] | None = None,
+    sound_of: Callable[[str], Sound | None] = lambda clip_id: None,
 ) -> Examples:
     """Choose examples and write them with their pictures into `directory`; `examples.json` comes last, atomically.
 
@@ -107,6 +112,7 @@ def save_examples(
         tasks: title of each task, in training order.
         count: how many examples; fewer when there are fewer queries.
         label_of: clip id -> words for it, such as its class.
+        sound_of: clip id -> what people hear of it; a clip whose file can't be read any more stays silent.
     """
     directory.mkdir(parents=True, exist_ok=True)
     drawn: dict[int, ExampleClip] = {}
@@ -115,7 +121,8 @@ def save_examples(
         if row not in drawn:
             label = label_of(clip_ids[row]) if label_of else ""
             title = tasks[int(result.task_of[row])]
-            drawn[row] = _draw(directory, fetch(clip_ids[row]), clip_ids[row], title, label)
+            shown = _draw(directory, fetch(clip_ids[row]), clip_ids[row], title, label)
+            drawn[row] = shown.model_copy(update={"sound": _save_sound(directory, clip_ids[row], sound_of)})
         return drawn[row]
 
     found = [_example(result, similarity, clip, *choice) for choice in choose(result, count)]
@@ -166,7 +173,7 @@ def _example(
 def _draw(directory: Path, wire: dict[str, Any], clip_id: str, task: str, label: str) -> ExampleClip:
     from PIL import Image
 
-    name = hashlib.sha256(clip_id.encode()).hexdigest()[:24]
+    name = _file_name(clip_id)
     frames = [_frame(frame) for frame in wire["video"].permute(0, 2, 3, 1).numpy()]
     _save_image(directory / f"{name}.jpg", Image.fromarray(np.concatenate(frames, axis=1)), format="JPEG", quality=88)
     _save_image(directory / f"{name}.png", _spectrogram(wire["audio"][0].float().numpy()), format="PNG")
@@ -178,6 +185,24 @@ def _draw(directory: Path, wire: dict[str, Any], clip_id: str, task: str, label:
         frame_count=len(frames),
         spectrogram=f"{name}.png",
     )
+
+
+def _save_sound(directory: Path, clip_id: str, sound_of: Callable[[str], Sound | None]) -> str | None:
+    from avbench.evaluation.example_sounds import encode
+
+    try:
+        sound = sound_of(clip_id)
+    except MediaError:
+        return None
+    if sound is None:
+        return None
+    name = f"{_file_name(clip_id)}.mp3"
+    write_atomically(directory / name, encode(sound))
+    return name
+
+
+def _file_name(clip_id: str) -> str:
+    return hashlib.sha256(clip_id.encode()).hexdigest()[:24]
 
 
 def _frame(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

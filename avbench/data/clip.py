@@ -11,6 +11,14 @@ from avbench.data.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
+class Sound:
+    """What can be heard of a clip: a mono waveform, float32 (n,) in [-1, 1], and its rate in Hz."""
+
+    waveform: npt.NDArray[np.float32]
+    sample_rate: int
+
+
+@dataclass(frozen=True)
 class StoredClip:
     """One prepared clip.
 

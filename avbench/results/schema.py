@@ -77,6 +77,18 @@ class ModalityGap(Record):
     accumulated: list[Gap] = []  # after each experience, over the clips of all tasks trained so far
 
 
+class Rehearsal(Record):
+    """The rehearsal memory after each experience, counted by the runner; empty for a method without one.
+
+    A visit is a clip of the stream offered to the memory, so each clip comes once per epoch.
+    """
+
+    occupancy: list[list[Count]] = []  # one row per finished experience: slots by the experience their clip came from
+    distinct: list[Count] = []  # different clips; a clip that was accepted twice has two slots
+    visits: list[Count] = []  # so far
+    accepted: list[Count] = []  # visits stored so far, also those overwritten since
+
+
 class ModelScores(Record):
     """Retrieval with one network of a method that has several, such as a teacher."""
 
@@ -103,7 +115,7 @@ class Efficiency(Record):
     """What the run cost."""
 
     clips_per_second: Annotated[float, Field(ge=0)] | None = None  # clips of the stream, replayed ones not counted
-    seconds: dict[str, Seconds] = {}  # training, evaluation, data, ...
+    seconds: dict[str, Seconds] = {}  # data, forward, backward, strategy, update, evaluation
     peak_memory_bytes: PeakMemory = PeakMemory()
     memory_clips: Count = 0  # clips in the rehearsal memory at the end
     memory_capacity: Count = 0  # clips it can hold
@@ -181,6 +193,7 @@ class Results(Record):
     summary: dict[Direction, dict[str, MetricSummary]] = {}  # per direction: "R@1", ..., "Avg"
     other_models: dict[str, ModelScores] = {}  # of a method with teachers, by name
     modality_gap: ModalityGap = ModalityGap()
+    rehearsal: Rehearsal = Rehearsal()
     localisation: Localisation | None = None  # where the truth of clips is known
     efficiency: Efficiency = Efficiency()
     coverage: dict[str, list[TaskCoverage]] = {}  # per stream, in training order

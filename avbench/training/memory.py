@@ -79,6 +79,7 @@ class TensorStore:
         self.capacity = capacity
         self.fields = dict(fields)
         self.visits = 0
+        self.accepted = 0  # visits that were stored, also those overwritten since
         self.clip_ids: list[str] = []
         pin = device.type == "cuda"
         self._values = {
@@ -117,6 +118,7 @@ class TensorStore:
         places = self._places(offered, generator)
         if not places:
             return
+        self.accepted += len(places)
         slots, sources = torch.tensor(list(places)), torch.tensor(list(places.values()))
         local = _on_each_device(sources, values.values())
         self.write(slots, {name: value.detach()[local[value.device]] for name, value in values.items()})
@@ -157,11 +159,13 @@ class TensorStore:
         """The filled slots of every field (CPU)."""
         return {name: value[: len(self)].cpu().contiguous() for name, value in self._values.items()}
 
-    def load_state_dict(self, state: Mapping[str, Tensor], clip_ids: Sequence[str], visits: int) -> None:
+    def load_state_dict(
+        self, state: Mapping[str, Tensor], clip_ids: Sequence[str], visits: int, accepted: int = 0
+    ) -> None:
         """Restore a store of the same fields and capacity."""
         if set(state) != set(self.fields) or len(clip_ids) > self.capacity:
             raise ValueError("the saved rehearsal memory is of another method or capacity")
-        self.clip_ids, self.visits = list(clip_ids), visits
+        self.clip_ids, self.visits, self.accepted = list(clip_ids), visits, accepted
         for name, value in state.items():
             self._values[name][: len(self)].copy_(value)
 

@@ -6,7 +6,8 @@ different; the order in which the pieces run is written once, in `training_loss`
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -63,6 +64,7 @@ class AudioVideoStrategy(BaseSGDPlugin):
             every table.
         joint_stream: the method sees the whole stream as one experience: an upper bound, no continual learner.
         optimizer: trains the network; there once training begins, for methods that look a step ahead.
+        training_pass: a context for the pass that is trained on, whose time is measured by itself.
     """
 
     Config: ClassVar[type[Section]] = ReplayConfig
@@ -76,6 +78,7 @@ class AudioVideoStrategy(BaseSGDPlugin):
         self.memory: TensorStore | None = None
         self.teachers: dict[str, Teacher] = {}
         self.warnings: list[tuple[str, str]] = []
+        self.training_pass: Callable[[], AbstractContextManager[None]] = nullcontext
 
     # --- once ---------------------------------------------------------------------------------------------------------
 
@@ -180,7 +183,8 @@ class AudioVideoStrategy(BaseSGDPlugin):
         step.joint = self.compose(step)
         step.noise = self.masks(step)
         step.keep = self.patches(step)
-        step.output = self.net(step.joint, step.noise, step.keep)
+        with self.training_pass():
+            step.output = self.net(step.joint, step.noise, step.keep)
         loss = self._base_loss(step)
         penalties = self.penalty(step)
         step.terms |= penalties

@@ -115,7 +115,8 @@ class AudioVideoPretraining(BaseSGDTemplate):
         self.precision, self.workers, self.shuffle = precision, workers, shuffle
         self.after_step, self.learning_rate, self.exhausted = after_step, learning_rate, exhausted
         self.progress = Progress()
-        self.stopwatch = Stopwatch()
+        self.stopwatch = Stopwatch(device)
+        plugin.training_pass = lambda: self.stopwatch.measure("forward")
         self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]
         self.terms: dict[str, Tensor] = {}
         self._epoch_state = generators["data"].get_state()
@@ -158,31 +159,37 @@ class AudioVideoPretraining(BaseSGDTemplate):
                 self.mbatch = next(loaded, None)
             if self.mbatch is None:
                 return
-            with self.stopwatch.measure("training"), self.compute.counting():
+            with self.stopwatch.measure("update"), self.compute.counting():
                 self.run_iteration(**kwargs)
             if self.after_step is not None:
                 self.after_step(self)
 
     def run_iteration(self, **kwargs: Any) -> None:
-        """One update on the wire batch in `self.mbatch`."""
+        """One update on the wire batch in `self.mbatch`.
+
+        Its time is charged to `forward` (the pass that is trained on), `backward`, `strategy` (all else that the method
+        does: choosing, auxiliary passes, remembering) and `update` (the rest, mostly the optimizer).
+        """
         wire: Mapping[str, Any] = self.mbatch
         self._before_training_iteration(**kwargs)
         self.optimizer.zero_grad(set_to_none=True)
         self.step = Step(wire, Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], self.device))
         self._before_forward(**kwargs)
-        with self.autocast():
+        with self.stopwatch.measure("strategy"), self.autocast():
             self.loss = self.plugin.training_loss(self.step)
         self.mb_output = self.step.output
         self._after_forward(**kwargs)
         self._before_backward(**kwargs)
-        self.backward()
+        with self.stopwatch.measure("backward"):
+            self.backward()
         self._after_backward(**kwargs)
         self._before_update(**kwargs)
         self._set_learning_rate()
         if self.training.clip_gradient is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self.training.clip_gradient)
         self.optimizer_step()
-        self._after_update(**kwargs)
+        with self.stopwatch.measure("strategy"):
+            self._after_update(**kwargs)
         self._after_training_iteration(**kwargs)
         self._count()
 
@@ -263,4 +270,3 @@ class AudioVideoPretraining(BaseSGDTemplate):
         """All generators as a resume needs them: `data` as it was when the unfinished epoch began."""
         states = self.generators.state_dict()
         return states | ({"data": self._epoch_state} if self.progress.batch else {})
-
