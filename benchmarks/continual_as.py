@@ -39,7 +39,7 @@ from avbench.benchmarks.plugin import ClipData, absolute
 from avbench.benchmarks.recordings import RecordedBenchmark, RecordedData, in_both_lists
 from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, TRAIN, Clip, Task
 from avbench.config import Positive
-from avbench.data.index import ClipName
+from avbench.data.index import ClipFiles, ClipName
 from avbench.errors import DataError
 
 
@@ -84,8 +84,8 @@ class ContinualAS(RecordedBenchmark):
         return {f"{stream} list": path for stream, path in files.items()}
 
     @cached_property
-    def paths(self) -> Mapping[str, Path]:
-        """The file of every clip of a task that is on disk, by the clip's id."""
+    def paths(self) -> Mapping[str, ClipFiles]:
+        """The files of every clip of a task that is on disk, by the clip's id."""
         segments = chain.from_iterable(assigned.clips for assigned in self._assigned.values())
         found = {segment.clip_id: self.media.find(segment.ytid, segment.start / 1000) for segment in segments}
         return {clip_id: path for clip_id, path in found.items() if path is not None}

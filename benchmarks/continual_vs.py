@@ -26,6 +26,7 @@ from avbench.benchmarks.plugin import ClipData
 from avbench.benchmarks.recordings import RecordedBenchmark, RecordedData, in_both_lists
 from avbench.benchmarks.streams import ORDERS, RETRIEVAL, STREAMS, TRAIN, Clip, Task
 from avbench.config import Positive, read_yaml
+from avbench.data.index import ClipFiles
 
 _PARTS = ("classes", "rest")
 SHUFFLED_BATCH = 36  # of the published runs in the shuffled order (STELLA, appendix E); 48 in the default one
@@ -88,8 +89,8 @@ class ContinualVS(RecordedBenchmark):
         return {f"{split} list": path for split, path in self.lists.files.items()}
 
     @cached_property
-    def paths(self) -> Mapping[str, Path]:
-        """The file of every listed clip that is on disk, by the clip's id."""
+    def paths(self) -> Mapping[str, ClipFiles]:
+        """The files of every listed clip that is on disk, by the clip's id."""
         rows = chain.from_iterable(self.lists.rows.values())
         found = {row.clip_id: self.media.find(row.ytid, row.start) for row in rows}
         return {clip_id: path for clip_id, path in found.items() if path is not None}

@@ -61,6 +61,7 @@ class BenchmarkPlugin(ABC):
     version: ClassVar[str]  # raised whenever the same data would give other streams
     synthetic: ClassVar[bool]
     Config: ClassVar[type[ClipData]] = ClipData
+    clip_timeout: float | None = None  # seconds after which the making of a clip is given up
     unreadable_share: float = 0.0  # share of quarantined clips above which the benchmark refuses
     multi_label: ClassVar[bool] = False  # a clip may be of several classes; see `labels_of`
 
@@ -193,7 +194,7 @@ class BenchmarkPlugin(ABC):
         from avbench.data.prepare import enforce_limit, prepare
 
         jobs = self.data.jobs or available_cores()
-        report = prepare(self.cache, _Sources(clip_ids, self.source), jobs, progress, retry)
+        report = prepare(self.cache, _Sources(clip_ids, self.source), jobs, progress, retry, self.clip_timeout)
         enforce_limit(report, self.unreadable_share, _remedy(self, len(report.quarantined), len(clip_ids)))
         return report
 

@@ -19,13 +19,16 @@ from avbench.benchmarks.lists import ClipList, TaskClips
 from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, absolute
 from avbench.benchmarks.streams import STREAMS, Task
 from avbench.config import Fraction
-from avbench.data.index import MediaIndex, index_media
+from avbench.data.index import FRAMES_A_SECOND, ClipFiles, MediaIndex, index_media
+from avbench.data.preprocessing import Seconds
 from avbench.errors import DataError
 
 if TYPE_CHECKING:
+    from avbench.data.clip import Sound
     from avbench.data.prepare import Source
 
 ENVIRONMENT = "AVBENCH_DATA"
+CLIP_TIMEOUT = 120.0  # seconds; decoding a clip of ten seconds takes one or two
 
 
 def _from_environment() -> Path | None:
@@ -43,6 +46,8 @@ class RecordedData(ClipData):
     root: Path | None = Field(default_factory=_from_environment, validate_default=True)
     csv: Path | None = None  # what lists the clips, where that is not under the root
     unreadable_share: Fraction = 0.05  # above it the run refuses
+    frames_per_second: Seconds = FRAMES_A_SECOND  # of extracted pictures in a folder per clip
+    clip_timeout: Seconds = CLIP_TIMEOUT  # seconds after which a decoder that hangs is given up; not with jobs=1
 
     @field_validator("root", "csv")
     @classmethod
@@ -73,8 +78,8 @@ class RecordedBenchmark(BenchmarkPlugin):
 
     @property
     @abstractmethod
-    def paths(self) -> Mapping[str, Path]:
-        """The file of every listed clip that is on disk, by the clip's id."""
+    def paths(self) -> Mapping[str, ClipFiles]:
+        """The files of every listed clip that is on disk, by the clip's id."""
 
     @abstractmethod
     def task_clips(self, stream: str, task: Task) -> TaskClips:
@@ -89,6 +94,11 @@ class RecordedBenchmark(BenchmarkPlugin):
         """As configured."""
         share: float = self.data.unreadable_share
         return share
+
+    @property
+    def clip_timeout(self) -> float | None:  # type: ignore[override]
+        """As configured; there is none where clips are decoded in this process, which nobody could end."""
+        return None if self.data.jobs == 1 else float(self.data.clip_timeout)
 
     @property
     def cache_name(self) -> str:
@@ -107,16 +117,29 @@ class RecordedBenchmark(BenchmarkPlugin):
         if not listing.clip_ids:
             raise DataError(
                 f"none of the clips that {_names(self.list_files.values())} lists is in {self.media.root}, though "
-                f"{len(self.media)} media files with names of {self.dataset}'s forms are, such as "
-                f"{next(iter(self.media.files.values())).name}; check that data.root and the lists belong together"
+                f"{len(self.media)} clips with names of {self.dataset}'s forms are, such as "
+                f"{self.media.example}; check that data.root and the lists belong together"
             )
         return listing
 
     def source(self, clip_id: str) -> Source:
         """Decoding of one clip."""
-        from avbench.data.media import read_clip
+        from avbench.data.extracted import read_files
 
-        return partial(read_clip, self.paths[clip_id], self.data.preprocessing)
+        return partial(read_files, self.paths[clip_id], self.data.preprocessing)
+
+    def sound_of(self, clip_id: str) -> Sound | None:
+        """The sound as the spectrogram was made from it.
+
+        Raises:
+            MediaError: the file can't be read any more.
+        """
+        from avbench.data.clip import Sound
+        from avbench.data.media import read_audio
+
+        files, rate = self.paths[clip_id], self.data.preprocessing.sample_rate
+        file = files if isinstance(files, Path) else files.sound
+        return None if file is None else Sound(read_audio(file, self.data.preprocessing.clip_seconds, rate), rate)
 
     @cached_property
     def media(self) -> MediaIndex:
@@ -131,11 +154,12 @@ class RecordedBenchmark(BenchmarkPlugin):
             raise DataError(f"{needs}, but neither data.root nor {ENVIRONMENT} names a folder. {self._without_data}")
         if not root.is_dir():
             raise DataError(f"{needs}: looked in {root}, which is no folder. {self._without_data}")
-        index = index_media(root)
-        if not index.files:
+        index = index_media(root, rate=self.data.frames_per_second)
+        if not len(index):
             raise DataError(
-                f"{needs}: looked for clips such as {self.file_names} (mp4, webm or mkv) in {root} and every folder "
-                f"below it and found none{_other_names(index)}. {self._without_data}"
+                f"{needs}: looked for clips such as {self.file_names} (mp4, webm or mkv, or extracted pictures and "
+                f"sound) in {root} and every folder below it and found none{_other_names(index)}. "
+                f"{self._without_data}"
             )
         return index
 

@@ -83,6 +83,18 @@ class ClipCache:
             raise DataError(f"can't read the cached clip {path}: {error}") from error
         return clip
 
+    def still_share(self, clip_id: str) -> float | None:
+        """The share of a stored clip's neighbouring frames between which nothing moves; None where it isn't noted.
+
+        Raises:
+            DataError: the clip is not in the cache, or its file can't be read.
+        """
+        path = self._clip_path(clip_id)
+        try:
+            return clip_file.still_share(path)
+        except (OSError, clip_file.DamagedFileError) as error:
+            raise DataError(f"can't read the cached clip {path}: {error}; prepare the data again") from error
+
     def quarantine(self, clip_id: str, reason: str, message: str, source: SourceFile | None = None) -> None:
         """Record that a clip can't be read: reason, message and source of its `MediaError`."""
         record: dict[str, Any] = {"clip_id": clip_id, "reason": reason, "message": message}

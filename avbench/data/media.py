@@ -28,7 +28,7 @@ from avbench.errors import MediaError
 
 __all__ = ["MediaError", "StoredClip", "read_audio", "read_clip", "read_frames"]
 
-_LARGEST_GAP = 1.0  # seconds that the last frame, or silence, may stand in for missing material
+LARGEST_GAP = 1.0  # seconds that the last frame, or silence, may stand in for missing material
 _SEEK_GAP = 3.0  # seconds between wanted frames from which on seeking may beat decoding; key frames are 2 to 5 s apart
 _SEEK_MARGIN = 0.5  # seconds; containers seek by decoding time, which runs ahead of presentation time
 _QUIETEST = 2.0**-15  # one step of 16-bit audio: a recording that never moves further is silent
@@ -58,15 +58,24 @@ def read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
 
 def _read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
     waveform = read_audio(path, preprocessing.clip_seconds, preprocessing.sample_rate)
+    check_sound(waveform, path, preprocessing)
+    frames = read_frames(path, preprocessing.timestamps(), preprocessing.stored_size)
+    return StoredClip.from_waveform(frames, waveform, preprocessing)
+
+
+def check_sound(waveform: npt.NDArray[np.float32], path: Path, preprocessing: Preprocessing) -> None:
+    """Whether the waveform of a clip, float32 (n,), is of use.
+
+    Raises:
+        MediaError: it is constant (`silent`) or more than a second too short (`short`).
+    """
     if np.ptp(waveform) <= _QUIETEST:
         raise MediaError("silent", f"{path}: the audio is constant")
     seconds = len(waveform) / preprocessing.sample_rate
-    if preprocessing.clip_seconds - seconds > _LARGEST_GAP:
+    if preprocessing.clip_seconds - seconds > LARGEST_GAP:
         raise MediaError(
             "short", f"{path}: {seconds:.2f} s of audio where {preprocessing.clip_seconds:g} s are asked for"
         )
-    frames = read_frames(path, preprocessing.timestamps(), preprocessing.stored_size)
-    return StoredClip.from_waveform(frames, waveform, preprocessing)
 
 
 def read_frames(path: Path, timestamps: Sequence[float], size: int) -> npt.NDArray[np.uint8]:
@@ -117,7 +126,7 @@ def read_audio(path: Path, seconds: float, sample_rate: int) -> npt.NDArray[np.f
         if not len(waveform) or not np.isfinite(waveform).all():
             raise MediaError("undecodable", f"{path}: its audio ({stream.name}) can't be decoded")
         ended = len(waveform) / sample_rate
-        if len(waveform) < length and _announced(stream) - ended > _LARGEST_GAP:
+        if len(waveform) < length and _announced(stream) - ended > LARGEST_GAP:
             raise MediaError("truncated", f"{path}: its audio ends at {ended:.2f} s of {_announced(stream):.2f} s")
         return waveform
 
@@ -198,8 +207,8 @@ def _nearest(frames: Iterator[tuple[float, Any]], wanted: Sequence[float], path:
         shown = following
     if shown is None:
         raise MediaError("undecodable", f"{path}: not one frame of its video ({stream.name}) can be decoded")
-    if waiting[0] - shown[0] > _LARGEST_GAP:
-        reason = "truncated" if _announced(stream) - shown[0] > _LARGEST_GAP else "short"
+    if waiting[0] - shown[0] > LARGEST_GAP:
+        reason = "truncated" if _announced(stream) - shown[0] > LARGEST_GAP else "short"
         raise MediaError(reason, f"{path}: its video ends at {shown[0]:.2f} s; {waiting[0]:.2f} s are asked for")
     yield from (shown[1] for _ in waiting)
 
@@ -247,12 +256,12 @@ def _images(frames: Iterator[Any], size: int) -> list[npt.NDArray[np.uint8]]:
             continue
         # Converted at full size; AREA only picks swscale's quick conversion, which gives the same bytes.
         pixels: Any = reformatter.reformat(frame, format="rgb24", interpolation="AREA").to_ndarray()
-        images.append(_upright(frame, _centre(pixels, size)))
+        images.append(_upright(frame, centre(pixels, size)))
         latest = frame
     return images
 
 
-def _centre(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+def centre(pixels: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     """The central square of (H, W, 3) at (size, size, 3), bilinear with antialiasing: resize and crop in one."""
     side = min(pixels.shape[:2])
     top, left = ((length - side) // 2 for length in pixels.shape[:2])

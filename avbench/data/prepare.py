@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -49,6 +50,7 @@ def prepare(
     jobs: int = 1,
     progress: Progress | None = None,
     retry: bool = False,
+    timeout: float | None = None,
 ) -> PrepareReport:
     """Bring every clip of `sources` into the cache or into its quarantine; finished clips are never built twice.
 
@@ -56,9 +58,10 @@ def prepare(
 
     Args:
         sources: by clip id. A source is looked up only when its clip has to be built.
-        jobs: processes; 1 builds in this one.
+        jobs: processes; 1 builds in this one, unless there is a timeout.
         progress: called first with what is there already, then after every clip.
         retry: try all clips again that are quarantined from earlier.
+        timeout: seconds after which a process that builds a clip is ended, and the clip quarantined as `timeout`.
 
     Raises:
         DataError: the cache can't be written.
@@ -71,8 +74,8 @@ def prepare(
     settled = len(sources) - len(missing)
     report = progress or _ignore
     report(settled, len(sources))
-    if jobs > 1:
-        outcomes = _build_in_pool(cache, sources, missing, jobs, in_flight=2 * jobs)
+    if jobs > 1 or timeout is not None:
+        outcomes = _build_in_pool(_Work(cache, sources, timeout), missing, jobs, in_flight=2 * jobs)
     else:
         outcomes = _build_here(cache, sources, missing)
     with closing(outcomes):
@@ -127,9 +130,37 @@ def _build(cache: ClipCache, clip_id: str, source: Source) -> Outcome:
     return clip_id, None
 
 
-def _build_in_pool(
-    cache: ClipCache, sources: Mapping[str, Source], missing: Iterable[str], jobs: int, in_flight: int
-) -> Generator[Outcome, None, None]:
+@dataclass(frozen=True)
+class _Work:
+    """Where clips come from and go to, and how many seconds one may take."""
+
+    cache: ClipCache
+    sources: Mapping[str, Source]
+    timeout: float | None
+
+    def submit(self, pool: ProcessPoolExecutor, clip_id: str) -> Future[Outcome]:
+        return _submit(pool, _build_in_time, self.cache, clip_id, self.sources[clip_id], self.timeout)
+
+    def give_up(self, clip_id: str, seconds: float) -> Outcome:
+        """Set a clip aside whose process has ended after so many seconds."""
+        problem = _CRASHED
+        if self.timeout is not None and seconds >= self.timeout:
+            problem = ("timeout", f"the clip was not decoded after {self.timeout:g} s, and its process was ended")
+        self.cache.quarantine(clip_id, *problem)
+        return clip_id, problem
+
+
+def _build_in_time(cache: ClipCache, clip_id: str, source: Source, timeout: float | None) -> Outcome:
+    # A decoder that hangs in its own code hears no exception and lets no thread of Python run: the system's alarm,
+    # unheard, ends the process.
+    signal.setitimer(signal.ITIMER_REAL, timeout or 0.0)
+    try:
+        return _build(cache, clip_id, source)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def _build_in_pool(work: _Work, missing: Iterable[str], jobs: int, in_flight: int) -> Generator[Outcome, None, None]:
     queue = deque(missing)
     while queue:
         running: dict[Future[Outcome], str] = {}
@@ -137,20 +168,20 @@ def _build_in_pool(
             with _pool(min(jobs, len(queue))) as pool:
                 while queue or running:
                     while queue and len(running) < in_flight:
-                        running[_submit(pool, _build, cache, queue[0], sources[queue[0]])] = queue[0]
+                        started = time.monotonic()
+                        running[work.submit(pool, queue[0])] = queue[0]
                         queue.popleft()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         outcome = future.result()
                         del running[future]
                         yield outcome
         except BrokenProcessPool:
-            # A decoder brought its process down. Of several clips under way, one at a time shows which it was.
+            # A decoder brought its process down, or took too long. One clip at a time shows which it was.
             suspects = list(running.values())
-            if len(suspects) == 1:
-                cache.quarantine(suspects[0], *_CRASHED)
-                yield suspects[0], _CRASHED
+            if in_flight == 1:
+                yield work.give_up(suspects[0], time.monotonic() - started)
             else:
-                yield from _build_in_pool(cache, sources, suspects, jobs=1, in_flight=1)
+                yield from _build_in_pool(work, suspects, jobs=1, in_flight=1)
 
 
 @contextmanager
@@ -213,6 +244,7 @@ def _start_worker() -> None:
     import torch
 
     torch.set_num_threads(1)  # the parallelism is across clips
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # see `_build_in_time`
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # should somebody unblock it; see `_submit`
 
 

@@ -14,7 +14,9 @@ FORMAT = 1
 
 # Where data lies and how it is stored on this machine. What it is, is told by the rest of the section, the benchmark's
 # version and the hash of the clip list.
-PLACES = frozenset({"root", "csv", "retrieval", "cache", "cache_root", "jobs", "keep_in_memory", "unreadable_share"})
+PLACES = frozenset(
+    {"root", "csv", "retrieval", "cache", "cache_root", "jobs", "clip_timeout", "keep_in_memory", "unreadable_share"}
+)
 # Of the training section: what a run writes, not what it learns. `base_weights` is a path; its content is hashed.
 BOOKKEEPING = frozenset({"base_weights", "log_every", "checkpoint_minutes", "keep_checkpoints"})
 

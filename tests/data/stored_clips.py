@@ -44,3 +44,11 @@ def recorded(path: Path, seed: int) -> StoredClip:
     with path.open("a") as file:
         file.write(f"{seed}\n")
     return stored_clip(seed)
+
+
+def hang() -> StoredClip:
+    """A decoder that neither ends nor lets any Python code run: the alarm's handler of Python would never be called."""
+    import ctypes
+
+    ctypes.PyDLL(None).sleep(60)  # holds the interpreter's lock
+    raise AssertionError

@@ -1,0 +1,70 @@
+"""Reading clips whose pictures and sound lie in files of their own; every problem of a file is a `MediaError`.
+
+Pictures stand for the nearest times. Where one is missing between others the clip is refused, not filled in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from avbench.data.clip import StoredClip
+from avbench.data.index import ClipFiles
+from avbench.data.layouts import ExtractedClip, pictures_of
+from avbench.data.media import LARGEST_GAP, centre, check_sound, read_audio, read_clip
+from avbench.data.preprocessing import Preprocessing
+from avbench.data.source_file import SourceFile
+from avbench.errors import MediaError
+
+
+def read_files(files: ClipFiles, preprocessing: Preprocessing) -> StoredClip:
+    """The first `clip_seconds` of a clip, from a media file or from extracted pictures and sound.
+
+    Raises:
+        MediaError: it can't be read; see `avbench.data.media` and `read_extracted`.
+    """
+    return read_clip(files, preprocessing) if isinstance(files, Path) else read_extracted(files, preprocessing)
+
+
+def read_extracted(clip: ExtractedClip, preprocessing: Preprocessing) -> StoredClip:
+    """The first `clip_seconds` of an extracted clip, ready for the cache.
+
+    Raises:
+        MediaError: its sound is missing (`no-audio`), silent or short, pictures are missing (`no-video`, `incomplete`),
+            end early (`short`) or can't be decoded (`undecodable`).
+    """
+    try:
+        if clip.sound is None:
+            raise MediaError("no-audio", f"{clip.folder}: there are pictures of {clip.name}, but no file of its sound")
+        waveform = read_audio(clip.sound, preprocessing.clip_seconds, preprocessing.sample_rate)
+        check_sound(waveform, clip.sound, preprocessing)
+        frames = _read_pictures(clip, preprocessing)
+    except MediaError as error:
+        error.source = SourceFile.now(clip.sound or clip.folder)
+        raise
+    return StoredClip.from_waveform(frames, waveform, preprocessing)
+
+
+def _read_pictures(clip: ExtractedClip, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+    """uint8 (stored_frames, S, S, 3): for each stored time the picture that was taken nearest to it."""
+    taken = pictures_of(clip, preprocessing.clip_seconds)
+    times, wanted = np.array([time for time, _ in taken]), preprocessing.timestamps()
+    if wanted[-1] - times[-1] > LARGEST_GAP:
+        raise MediaError(
+            "short", f"{clip.folder}: the pictures of {clip.name} end at {times[-1]:.2f} s of {wanted[-1]:.2f} s"
+        )
+    nearest = [int(np.abs(times - time).argmin()) for time in wanted]
+    pictures = {place: _picture(taken[place][1], preprocessing.stored_size) for place in dict.fromkeys(nearest)}
+    return np.stack([pictures[place] for place in nearest])
+
+
+def _picture(path: Path, size: int) -> npt.NDArray[np.uint8]:
+    try:
+        with Image.open(path, formats=["JPEG", "PNG"]) as image:
+            pixels = np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise MediaError("undecodable", f"{path} can't be decoded ({error})") from None
+    return centre(pixels, size)
