@@ -131,8 +131,8 @@ class Classification(ProbeTask):
             )
         if not tested:
             raise DataError(
-                f"the evaluation stream of {self.benchmark.name} has no usable clip of its {len(self.classes)} classes, "
-                "so nothing can be tested; add the clips of its test list"
+                f"the evaluation stream of {self.benchmark.name} has no usable clip of its {len(self.classes)} "
+                "classes, so nothing can be tested; add the clips of its test list"
             )
         if absent := len(self.classes) - len(tested):
             yield f"{absent} of the {len(self.classes)} classes have no test clip"

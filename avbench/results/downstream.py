@@ -1,0 +1,148 @@
+"""What a backbone achieved on a downstream task: the typed content of `downstream/NAME.json` in a run directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from avbench.errors import RunDirectoryError
+from avbench.results.schema import Count, Percent, Provenance, Quarantined, Record, TaskCoverage, Warning
+
+SCHEMA_VERSION = 1
+FOLDER = "downstream"  # of a run directory
+
+Backbone = Literal["trained", "base", "random"]  # as the run left it, as it began, and random weights of the same size
+
+
+class Score(Record):
+    """A score in percent with its 95 % interval over test examples, and what ignoring the clips would give."""
+
+    value: Percent
+    low: float
+    high: float
+    chance: Percent
+
+
+class Epoch(Record):
+    """One epoch of learning the task: the loss, and the headline score on the split that chose the epoch, if any."""
+
+    loss: float
+    validation: Percent | None = None
+    test: Percent | None = None  # only where the test examples chose, as the released code does
+
+
+class Evaluation(Record):
+    """One backbone of the run, judged."""
+
+    after: Count  # experiences it was trained on; 0 for backbones that the run did not train
+    scores: dict[str, Score]
+    per_task: dict[str, list[Percent | None]] = Field(
+        default_factory=dict
+    )  # by metric, in training order; None where a task has no example
+    outcomes: dict[str, list[float | None]] = Field(
+        default_factory=dict
+    )  # by metric, in percent, in the order of `examples`
+    epochs: list[Epoch] = Field(default_factory=list)
+    chosen_epoch: Count = 0  # whose head was tested, from 1
+
+
+class Summary(Record):
+    """Of a metric over the checkpoints after every task: A and F as in retrieval, in percent and points."""
+
+    accuracy: Percent | None = None
+    forgetting_paper: float | None = None
+    forgetting_official: float | None = None
+    learned: Percent | None = None
+
+
+class DownstreamResult(Record):
+    """Everything a report or a paired comparison needs to know."""
+
+    schema_version: Literal[1] = 1
+    task: str
+    task_version: str
+    title: str
+    variant: str  # of the protocol
+    options: dict[str, Any]  # the protocol in full
+    backbone: Backbone
+    strategy: str
+    bench: str
+    profile: str
+    seed: Count
+    evaluated_model: str  # the method's network that was judged
+    dataset: str
+    synthetic: bool  # the examples are rendered
+    limit: int | None = None  # of clips, of the run
+    metrics: list[str]  # the headline first
+    examples: list[str]  # names of the test examples
+    task_of: list[Count] = Field(default_factory=list)  # the continual task of each; empty where that means nothing
+    evaluations: Annotated[list[Evaluation], Field(min_length=1)]  # in order of training
+    summary: dict[str, Summary] = Field(default_factory=dict)  # by metric, where every checkpoint was judged
+    sizes: dict[str, Count] = Field(default_factory=dict)  # examples per split
+    coverage: dict[str, TaskCoverage] = Field(default_factory=dict)  # per split
+    quarantined: dict[str, Quarantined] = Field(default_factory=dict)  # by clip id
+    warnings: list[Warning] = Field(default_factory=list)
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    provenance: Provenance = Provenance()
+
+    @model_validator(mode="after")
+    def _one_outcome_per_example(self) -> DownstreamResult:
+        for evaluation in self.evaluations:
+            for name, values in evaluation.outcomes.items():
+                if len(values) != len(self.examples):
+                    raise ValueError(f"{name}: {len(values)} outcomes of {len(self.examples)} examples")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Of the file, without its suffix: what is one and the same measurement replaces the earlier one."""
+        parts = [self.task, self.variant if self.variant != "paper" else "", self.backbone]
+        every = "all" if len(self.evaluations) > 1 else ""
+        return "-".join(part for part in [*parts, every] if part and part != "trained")
+
+    @property
+    def final(self) -> Evaluation:
+        """The last backbone, which is the only one unless every checkpoint was judged."""
+        return self.evaluations[-1]
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def read_downstream(directory: Path) -> tuple[list[DownstreamResult], list[str]]:
+    """All downstream results of a run directory by name, and what is wrong with files that can't be read."""
+    found, problems = [], []
+    for path in sorted((directory / FOLDER).glob("*.json")):
+        try:
+            found.append(parse_downstream(path.read_text(encoding="utf-8"), path))
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f"can't read {path.name}: {error}")
+        except RunDirectoryError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def parse_downstream(text: str, where: Path) -> DownstreamResult:
+    """The result in `text`, which was read from `where`.
+
+    Raises:
+        RunDirectoryError: it is not JSON, was written by a newer avbench, or does not fit the schema.
+    """
+    again = "delete it, and repeat `avbench eval`"
+    try:
+        content = json.loads(text)
+        version = content.get("schema_version") if isinstance(content, Mapping) else None
+        if isinstance(version, int) and version > SCHEMA_VERSION:
+            raise RunDirectoryError(f"{where} was written by a newer avbench (schema {version}): update avbench")
+        return DownstreamResult.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "result"
+        raise RunDirectoryError(f"{where} holds no valid result: {place}: {first['msg']}; {again}") from error
+    except (ValueError, RecursionError) as error:
+        raise RunDirectoryError(f"{where} is damaged: {error}; {again}") from error

@@ -1,0 +1,81 @@
+"""From the scores of one backbone to what is written down: values, intervals over test examples, scores per task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import t as student
+
+from avbench.evaluation.downstream.task import Floats, Rows, Scores, Split
+from avbench.evaluation.forgetting import summarise
+from avbench.results.downstream import Epoch, Evaluation, Score, Summary
+from avbench.seeding import derive_seed
+
+RESAMPLINGS = 200  # of the test examples, for metrics that are no means
+
+
+def evaluation_of(scores: Scores, test: Split, after: int, tasks: int) -> Evaluation:
+    """What is saved of the scores of a backbone after `after` experiences.
+
+    Args:
+        tasks: of the continual stream.
+    """
+    everyone = np.arange(len(test))
+    found = {name: _mean_score(values, scores.chance[name]) for name, values in scores.outcomes.items()}
+    found |= {name: _pooled_score(scores, name, everyone) for name in scores.pooled}
+    groups = _groups(test, tasks)
+    per_task = {name: [_value(scores, name, rows) for rows in groups] for name in found} if groups else {}
+    return Evaluation(
+        after=after,
+        scores=found,
+        per_task=per_task,
+        outcomes={name: [_number(value) for value in values] for name, values in scores.outcomes.items()},
+        epochs=[Epoch(**epoch) for epoch in scores.history],
+        chosen_epoch=scores.chosen_epoch,
+    )
+
+
+def summaries(evaluations: Sequence[Evaluation], tasks: int) -> dict[str, Summary]:
+    """A and F per metric from the scores per task after every experience; nothing where some are undefined."""
+    summary = {}
+    for name in evaluations[0].per_task:
+        matrix = [[value for value in one.per_task[name] if value is not None] for one in evaluations]
+        if all(len(row) == tasks for row in matrix):
+            summary[name] = Summary(**summarise({name: matrix}, tasks, len(evaluations))[name])
+    return summary
+
+
+def _groups(test: Split, tasks: int) -> list[Rows]:
+    task_of = np.asarray(test.task_of)
+    return [np.flatnonzero(task_of == task) for task in range(tasks)] if len(task_of) else []
+
+
+def _value(scores: Scores, name: str, rows: Rows) -> float | None:
+    if name in scores.pooled:
+        return scores.pooled[name](rows) if len(rows) else None
+    values = scores.outcomes[name][rows]
+    return None if np.isnan(values).all() else float(np.nanmean(values))
+
+
+def _mean_score(values: Floats, chance: float) -> Score:
+    """Mean and Student's interval for other examples; of a single example the interval is everything."""
+    known = values[~np.isnan(values)]
+    mean = float(known.mean())
+    if len(known) < 2:
+        return Score(value=mean, low=0.0, high=100.0, chance=chance)
+    half = float(student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
+    return Score(value=mean, low=mean - half, high=mean + half, chance=chance)
+
+
+def _pooled_score(scores: Scores, name: str, everyone: Rows) -> Score:
+    """The score and the percentile interval of the bootstrap over examples."""
+    random = np.random.default_rng(derive_seed(0, "downstream", "bootstrap", name))
+    drawn = [scores.pooled[name](random.choice(everyone, len(everyone))) for _ in range(RESAMPLINGS)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    value = scores.pooled[name](everyone)
+    return Score(value=value, low=float(low), high=float(high), chance=scores.chance[name])
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
