@@ -28,9 +28,10 @@ if (_checkout / "pyproject.toml").is_file() and all((_checkout / room / "__init_
     _meta_path.insert(0, _Rooms)  # before an installed checkout's finder: two checkouts must never be mixed
 
 if TYPE_CHECKING:
+    from avbench.downstream_run import evaluate_downstream
     from avbench.runner import Run, resume, run
 
-__all__ = ["Run", "__version__", "resume", "run"]
+__all__ = ["Run", "__version__", "evaluate_downstream", "resume", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -38,4 +39,8 @@ def __getattr__(name: str) -> Any:
         from avbench import runner
 
         return getattr(runner, name)
+    if name == "evaluate_downstream":
+        from avbench.downstream_run import evaluate_downstream
+
+        return evaluate_downstream
     raise AttributeError(f"module 'avbench' has no attribute {name!r}")

@@ -41,6 +41,7 @@ class Request:
         checkpoint: the last network, or each after every task.
         variant: of the protocol; `paper` is the default one.
         options: laid over the variant.
+        device: where to compute; none: as the run did.
     """
 
     task: str
@@ -49,6 +50,12 @@ class Request:
     checkpoint: Which = "last"
     variant: str = "paper"
     options: Mapping[str, Any] = field(default_factory=dict)
+    device: str | None = None
+
+
+def path_of(run: Path, result: DownstreamResult) -> Path:
+    """Where the result of a run is written."""
+    return run / FOLDER / f"{result.name}.json"
 
 
 def evaluate_downstream(
@@ -106,7 +113,7 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
     try:
         with deterministic(), stop_signals() as stopping:
             result = _Evaluation(directory, results, request, kind, options, listeners, stopping).run()
-            path = directory.path / FOLDER / f"{result.name}.json"
+            path = path_of(directory.path, result)
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, result.to_json())
     finally:
@@ -148,7 +155,9 @@ class _Evaluation:
         from avbench.evaluation.downstream.task import Place
 
         self.directory, self.results, self.request, self.options = directory, results, request, options
-        self.config, self.listeners, self.stopping = directory.config, listeners, stopping
+        device = request.device or directory.config.device
+        self.config = directory.config.model_copy(update={"device": device})
+        self.listeners, self.stopping = listeners, stopping
         benchmark = registry.find("benchmarks", self.config.bench).load()(self.config)
         self.task = kind(Place(self.config, benchmark, request.root), options)
 
@@ -158,10 +167,10 @@ class _Evaluation:
         from avbench.evaluation.downstream.task import Workbench
         from avbench.training.session import resolve_device, with_measured_threads
 
+        device = resolve_device(self.config.device)
         started, begun = now(), time.monotonic()
         nets = self._backbones()  # before anything is prepared: weights may be missing
         config = with_measured_threads(self.config)
-        device = resolve_device(config.device)
         splits = self.task.splits(self._preparing)
         bench = Workbench(config, device, config.seed, self._announce, self._check_stop)
         tasks, evaluations = len(self.results.tasks), []

@@ -11,7 +11,19 @@ import typer
 from typer.core import TyperGroup
 
 import avbench
-from avbench.cli import data, doctor, leaderboard, listing, plugins, pretrain, report, reproduce, resume, run
+from avbench.cli import (
+    data,
+    doctor,
+    downstream,
+    leaderboard,
+    listing,
+    plugins,
+    pretrain,
+    report,
+    reproduce,
+    resume,
+    run,
+)
 from avbench.cli.failures import Invocation, cancelled, explain
 from avbench.errors import UsageError
 from avbench.wording import shortened
@@ -56,6 +68,7 @@ def _options(
 
 app.command("run")(run.run)
 app.command("resume")(resume.resume)
+app.command("eval")(downstream.evaluate)
 app.command("report")(report.report)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("compare")(leaderboard.compare)
