@@ -1,0 +1,119 @@
+"""The downstream section of a run's report: per task a table of backbones, with intervals and what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from avbench.reports.downloads import Download, csv_download
+from avbench.results.directory import RunDirectory
+from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary, read_downstream
+from avbench.results.schema import Results, Warning
+
+BACKBONES = {"trained": "This run", "base": "Its base weights", "random": "Random weights"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One backbone. `best` says in which metrics none is higher."""
+
+    name: str
+    cells: list[Score | None]
+    best: list[bool]
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task under one variant of its protocol.
+
+    Attributes:
+        protocol: the options that a reader wants to know, in words.
+        summaries: metric, A and F, where every checkpoint was judged.
+        tasks: titles of the continual tasks, where scores per task are shown; one row of `per_task` per backbone.
+    """
+
+    title: str
+    variant: str
+    dataset: str
+    synthetic: bool
+    examples: int
+    learned_from: int
+    protocol: str
+    metrics: list[str]
+    rows: list[Row]
+    chance: list[float | None]
+    summaries: list[tuple[str, Summary]]
+    tasks: list[str]
+    per_task: list[tuple[str, list[float | None]]]
+    notes: list[str]
+    download: Download
+
+
+def downstream_views(directory: RunDirectory, results: Results, notes: list[Warning]) -> list[TaskView]:
+    """One view for each task and variant; what can't be read is told in `notes`."""
+    found, problems = read_downstream(directory.path)
+    notes += [Warning(code="downstream", message=f"A downstream result is left out: {text}") for text in problems]
+    groups: dict[tuple[str, str], list[DownstreamResult]] = {}
+    for result in found:
+        groups.setdefault((result.task, result.variant), []).append(result)
+    return [_view(group, results) for group in groups.values()]
+
+
+def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
+    order = list(BACKBONES)
+    group = sorted(group, key=lambda result: (order.index(result.backbone), len(result.evaluations)))
+    first = group[0]
+    judged = [(_name(result, one), one) for result in group for one in result.evaluations]
+    scores = {metric: [one.scores.get(metric) for _, one in judged] for metric in first.metrics}
+    highest = {metric: max((s.value for s in found if s), default=0.0) for metric, found in scores.items()}
+    rows = [
+        Row(name, cells, [cell is not None and cell.value == highest[m] for m, cell in zip(scores, cells, strict=True)])
+        for (name, _), cells in zip(judged, zip(*scores.values(), strict=True), strict=True)
+    ]
+    headline, titles = first.metrics[0], [task.title for task in results.tasks]
+    per_task = [(name, one.per_task[headline]) for name, one in judged if len(one.per_task.get(headline, ())) > 1]
+    fitting = [(name, values) for name, values in per_task if len(values) == len(titles)]
+    return TaskView(
+        title=first.title,
+        variant=first.variant,
+        dataset=first.dataset,
+        synthetic=first.synthetic,
+        examples=len(first.examples),
+        learned_from=first.sizes.get("train", 0),
+        protocol=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in first.options.items()),
+        metrics=list(first.metrics),
+        rows=rows,
+        chance=[next((s.chance for s in found if s), None) for found in scores.values()],
+        summaries=[pair for result in group for pair in result.summary.items()],
+        tasks=titles if fitting else [],
+        per_task=fitting,
+        notes=list(dict.fromkeys([*_differences(group), *(w.message for result in group for w in result.warnings)])),
+        download=_download(first, judged),
+    )
+
+
+def _name(result: DownstreamResult, one: Evaluation) -> str:
+    name = BACKBONES[result.backbone]
+    return f"{name}, after {one.after}" if len(result.evaluations) > 1 else name
+
+
+def _differences(group: Sequence[DownstreamResult]) -> Iterable[str]:
+    """What keeps the rows of a table from being comparable."""
+    if len({result.provenance.clip_list_hash for result in group}) > 1:
+        yield "the rows were not measured on the same examples"
+    if len({str(result.options) for result in group}) > 1:
+        yield "the rows were not measured with the same options; those below are the first row's"
+
+
+def _download(first: DownstreamResult, judged: Sequence[tuple[str, Evaluation]]) -> Download:
+    header = ["backbone", *chain.from_iterable((m, f"{m} low", f"{m} high", f"{m} chance") for m in first.metrics)]
+    rows = [
+        [name, *chain.from_iterable(_numbers(one.scores.get(metric)) for metric in first.metrics)]
+        for name, one in judged
+    ]
+    return csv_download(f"downstream-{first.task}-{first.variant}", header, rows)
+
+
+def _numbers(score: Score | None) -> tuple[float | None, ...]:
+    return (None,) * 4 if score is None else (score.value, score.low, score.high, score.chance)
