@@ -17,6 +17,7 @@ from avbench.errors import RunDirectoryError
 from avbench.evaluation.examples import Example, ExampleClip, load_examples
 from avbench.reports import headline, pictures, sections
 from avbench.reports.attention_figures import attention_view
+from avbench.reports.downstream_section import downstream_views
 from avbench.reports.localisation_figures import localisation_views
 from avbench.results import Results, RunDirectory, write_atomically
 from avbench.results.schema import Warning
@@ -51,6 +52,7 @@ def render(directory: RunDirectory) -> str:
     shown = _examples(directory, notes)
     views = sections.recall_views(results, config)
     attention = attention_view(directory, results, notes)
+    downstream = downstream_views(directory, results, notes)
     template = _environment().get_template("run.html")
     return template.render(
         run=results,
@@ -61,6 +63,7 @@ def render(directory: RunDirectory) -> str:
         cards=headline.cards(results, config),
         models=headline.models(results),
         attention=attention,
+        downstream=downstream,
         localisation=localisation_views(results.localisation),
         titles=headline.TITLES,
         views=views,
