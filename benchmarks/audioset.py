@@ -82,6 +82,11 @@ def find_lists(root: Path, named: Path | None, train: TrainList) -> dict[str, Pa
     return found
 
 
+def find_list(root: Path, name: str) -> Path | None:
+    """One list by its name, under a folder or in its folders `FOLDERS`."""
+    return _first([root / folder for folder in FOLDERS], name)
+
+
 def read_segments(path: Path) -> Iterator[Segment]:
     """The segments of a list in its order.
 

@@ -49,6 +49,7 @@ HOW_TO_GET = (
     "lists of the splits"
 )
 _VIDEO = re.compile(r"video\d{1,5}", re.ASCII)
+_ADDRESS = re.compile(r"[?&]v=([A-Za-z0-9_-]{11})(?:&|$)")
 _SPLIT_WORDS: dict[str, Split] = {"train": "train", "validate": "val", "val": "val", "test": "test"}
 
 
@@ -61,12 +62,14 @@ class Video:
         split: None where the split leaves the clip out, as `miech` does with 2344 of them.
         category: its name, where the annotations hold one (`MSR_VTT.json` holds none).
         captions: how many sentences describe it; 0 also where no annotations are on disk.
+        ytid: YouTube id of the video it was cut from, where the annotations hold its address.
     """
 
     video_id: str
     split: Split | None
     category: str | None
     captions: int
+    ytid: str | None = None
 
     @property
     def clip_id(self) -> str:
@@ -97,6 +100,7 @@ class _Annotations:
     captions: Counter[str]
     categories: dict[str, str]
     splits: dict[str, Split]  # the official one
+    ytids: dict[str, str]
 
 
 @lru_cache(maxsize=1)
@@ -128,7 +132,13 @@ def read_list(root: Path, split_name: SplitName = "miech") -> VideoList:
         )
     known = {*splits, *annotations.captions, *annotations.categories}
     videos = tuple(
-        Video(name, splits.get(name), annotations.categories.get(name), annotations.captions[name])
+        Video(
+            name,
+            splits.get(name),
+            annotations.categories.get(name),
+            annotations.captions[name],
+            annotations.ytids.get(name),
+        )
         for name in sorted(known, key=lambda name: int(name[5:]))
     )
     return VideoList(videos, files, split_name)
@@ -170,7 +180,7 @@ def _read_names(path: Path) -> Iterator[str]:
 
 
 def _read_annotations(paths: Any) -> _Annotations:
-    merged = _Annotations(Counter(), {}, {})
+    merged = _Annotations(Counter(), {}, {}, {})
     for path in paths:
         try:
             _merge(merged, json.loads(path.read_text(encoding="utf-8")))
@@ -193,6 +203,8 @@ def _merge(merged: _Annotations, content: Any) -> None:
             merged.categories[name] = names[_category(video["category"], len(names))]
         if "split" in video:
             merged.splits[name] = _SPLIT_WORDS[video["split"]]
+        if match := _ADDRESS.search(str(video.get("url", ""))):
+            merged.ytids[name] = match[1]
     for image in content.get("images", ()):
         merged.captions[_name(image["id"])] += 0
     sentences = Counter(_name(sentence["video_id"]) for sentence in content.get("sentences", ()))

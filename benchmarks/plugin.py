@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
 
 class ClipData(Section):
-    """What the `data` section of every benchmark holds."""
+    """What the `data` section of every benchmark holds.
+
+    Attributes:
+        places: keys of the section that say where data lies and how it is read on this machine, not what it is; they
+            are no part of the comparability key. A subclass names what it adds.
+    """
+
+    places: ClassVar[frozenset[str]] = frozenset({"cache", "jobs", "keep_in_memory"})
 
     cache: Path | None = None  # folder for prepared clips; none: AVBENCH_CACHE, else the user's cache folder
     jobs: Processes = 0  # processes that prepare clips; 0: one per available core
@@ -194,7 +201,7 @@ class BenchmarkPlugin(ABC):
         from avbench.data.prepare import enforce_limit, prepare
 
         jobs = self.data.jobs or available_cores()
-        report = prepare(self.cache, _Sources(clip_ids, self.source), jobs, progress, retry, self.clip_timeout)
+        report = prepare(self.cache, Sources(clip_ids, self.source), jobs, progress, retry, self.clip_timeout)
         enforce_limit(report, self.unreadable_share, _remedy(self, len(report.quarantined), len(clip_ids)))
         return report
 
@@ -229,6 +236,7 @@ class BenchmarkPlugin(ABC):
             quarantined=quarantined,
             labels={clip.clip_id: clip.label for clip in tested},
             clip_list_hash=hash_clips(streams, listing.tasks),
+            places=self.Config.places,
             notes=listing.notes,
             sound_of=self.sound_of,
         )
@@ -274,8 +282,8 @@ def _remedy(plugin: BenchmarkPlugin, unreadable: int, clips: int) -> str:
     return f"{mend}, or go on without them: --set data.unreadable_share={percent / 100}"
 
 
-class _Sources(Mapping[str, "Source"]):
-    """Makes a clip's source when it is asked for: most clips are in the cache already."""
+class Sources(Mapping[str, "Source"]):
+    """Sources by clip id, each made when it is asked for: most clips are in the cache already."""
 
     def __init__(self, clip_ids: Sequence[str], make: Callable[[str], Source]) -> None:
         self._clip_ids, self._make = dict.fromkeys(clip_ids), make

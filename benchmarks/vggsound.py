@@ -9,11 +9,11 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from avbench.benchmarks.list_file import opened
+from avbench.benchmarks.spelling import Spelling
 from avbench.errors import DataError
 
 Split = Literal["train", "test"]
@@ -94,7 +94,7 @@ def read_lists(files: Mapping[Split, Path], labels: Iterable[str]) -> Lists:
     Raises:
         DataError: a file can't be read, or a line is not of its form; names file, line and what was expected.
     """
-    spelling = {_plain(label): label for label in labels}
+    spelling = Spelling("VGGSound", labels)
     contents = {path: list(_read(path, spelling)) for path in dict.fromkeys(files.values())}
     rows: dict[Split, tuple[Row, ...]] = {}
     repeated = 0
@@ -128,7 +128,7 @@ def _named_lists(named: Path) -> dict[Split, Path]:
     return pair
 
 
-def _read(path: Path, spelling: Mapping[str, str]) -> Iterator[tuple[Row, Split | None]]:
+def _read(path: Path, spelling: Spelling) -> Iterator[tuple[Row, Split | None]]:
     """Every row, with its split where the file names one."""
     columns = 0
     with opened(path, _FORMS[4]) as file:
@@ -144,7 +144,7 @@ def _read(path: Path, spelling: Mapping[str, str]) -> Iterator[tuple[Row, Split 
             yield _four(cells, spelling, where) if columns == 4 else _two(cells, spelling, where)
 
 
-def _four(cells: Sequence[str], spelling: Mapping[str, str], where: str) -> tuple[Row, Split]:
+def _four(cells: Sequence[str], spelling: Spelling, where: str) -> tuple[Row, Split]:
     ytid, start, label, split = (cell.strip() for cell in cells)
     if not _YTID.fullmatch(ytid):
         raise DataError(f"{where}: expected a YouTube id of 11 characters in the first column, found {ytid!r:.80}")
@@ -155,7 +155,7 @@ def _four(cells: Sequence[str], spelling: Mapping[str, str], where: str) -> tupl
     return Row(ytid, int(start), _official(label, spelling, where)), split
 
 
-def _two(cells: Sequence[str], spelling: Mapping[str, str], where: str) -> tuple[Row, None]:
+def _two(cells: Sequence[str], spelling: Spelling, where: str) -> tuple[Row, None]:
     name, label = (cell.strip() for cell in cells)
     match = _FILE.fullmatch(name)
     if match is None:
@@ -163,15 +163,8 @@ def _two(cells: Sequence[str], spelling: Mapping[str, str], where: str) -> tuple
     return Row(match[1], int(match[2]), _official(label, spelling, where)), None
 
 
-def _official(label: str, spelling: Mapping[str, str], where: str) -> str:
-    plain = _plain(label)
-    if plain not in spelling:
-        near = get_close_matches(plain, spelling, n=1)
-        hint = f"; the nearest is {spelling[near[0]]!r}" if near else ""
-        raise DataError(f"{where}: {label!r:.80} is none of VGGSound's {len(spelling)} classes{hint}")
-    return spelling[plain]
-
-
-def _plain(label: str) -> str:
-    # Copies write "_" for the commas inside names, with or without a blank behind.
-    return " ".join(re.split(r"[\s,_]+", label.lower())).strip()
+def _official(label: str, spelling: Spelling, where: str) -> str:
+    try:
+        return spelling.official(label)
+    except ValueError as error:
+        raise DataError(f"{where}: {error}") from None

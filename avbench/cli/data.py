@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from avbench import registry
+from avbench.cli import datasets
+from avbench.cli.datasets import DatasetChoices
 from avbench.cli.failures import Invocation
-from avbench.cli.options import Bench, Choices, ConfigFile, DataRoot, Limit, Profile, Sets
+from avbench.cli.options import Choices, ConfigFile, DataRoot, Limit, Profile, Sets
 from avbench.cli.rendering import Labels, Split, render
+from avbench.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Make, prepare and check clips.")
 
 Jobs = Annotated[int | None, typer.Option("--jobs", min=0, metavar="N", help="Processes; 0 takes all cores.")]
 Retry = Annotated[
     bool, typer.Option("--retry", help="Try every unreadable clip again, not only those whose files have changed.")
+]
+
+KNOWN = "vggsound, audioset, ave, avsbench, msrvtt"
+DatasetName = Annotated[str | None, typer.Argument(metavar="DATASET", help=f"One of {KNOWN}.", show_default=False)]
+Root = Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Folder of the data set's lists and clips.")]
+CacheFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="CACHE", help="Where clips go; AVBENCH_CACHE or your cache folder if not given."),
+]
+Splits = Annotated[
+    str | None,
+    typer.Option(
+        "--splits", metavar="NAME",
+        help="audioset: balanced, unbalanced or eval alone; ave: order or txt; msrvtt: miech, official or jsfusion.",
+    ),
+]  # fmt: skip
+FramesPerSecond = Annotated[
+    float | None,
+    typer.Option("--frames-per-second", min=0.01, max=1000, metavar="N", help="Of extracted pictures frame_0.jpg, ..."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0.1, metavar="SECONDS", help="After which a decoder that hangs is given up; 120."),
+]
+IgnoreSpace = Annotated[
+    bool, typer.Option("--ignore-space", help="Begin although the disk seems to have too little room.")
+]
+OptionalBench = Annotated[
+    str | None, typer.Option("--bench", metavar="NAME", help="A benchmark instead; see `avbench list benchmarks`.")
+]
+AuditFile = Annotated[
+    Path | None, typer.Option("-o", "--audit", metavar="FILE", help="Write the audit: .json, .html or .md.")
 ]
 
 
@@ -48,27 +83,101 @@ def _verify(invocation: Invocation, plugin: Any, retry: bool) -> None:
     plugin.inspect()  # fails when nothing usable is left of a task
 
 
-def _add(name: str, work: Callable[[Invocation, Any, bool], None]) -> None:
-    """A verb that does `work` with the clips its options name."""
-
-    @app.command(name, help=work.__doc__)
-    def verb(
-        ctx: typer.Context,
-        bench: Bench,
-        data_root: DataRoot = None,
-        profile: Profile = None,
-        jobs: Jobs = None,
-        limit: Limit = None,
-        sets: Sets = None,
-        config: ConfigFile = None,
-        retry: Retry = False,
-    ) -> None:
+@app.command()
+def prepare(
+    ctx: typer.Context,
+    dataset: DatasetName = None,
+    root: Root = None,
+    out: CacheFolder = None,
+    splits: Splits = None,
+    frames_per_second: FramesPerSecond = None,
+    timeout: Timeout = None,
+    ignore_space: IgnoreSpace = False,
+    bench: OptionalBench = None,
+    data_root: DataRoot = None,
+    profile: Profile = None,
+    jobs: Jobs = None,
+    limit: Limit = None,
+    sets: Sets = None,
+    config: ConfigFile = None,
+    retry: Retry = False,
+) -> None:
+    """Decode every clip of a data set, or of a benchmark with --bench, once. Can be stopped and started again."""
+    own = {"--root": root, "--out": out, "--splits": splits, "--frames-per-second": frames_per_second}
+    own |= {"--timeout": timeout, "--ignore-space": ignore_space}
+    others = {"--data-root": data_root, "--profile": profile, "--limit": limit, "--config": config}
+    if _one_form("prepare", dataset, bench, own, others):
+        choices = DatasetChoices(
+            str(dataset), root, out, splits, frames_per_second, jobs, timeout, ignore_space, retry, sets or ()
+        )
+        datasets.prepare(choices, ctx.obj)
+    else:
         resolved = Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}).for_data()
-        work(ctx.obj, registry.find("benchmarks", resolved.bench).load()(resolved), retry)
+        _prepare(ctx.obj, registry.find("benchmarks", resolved.bench).load()(resolved), retry)
 
 
-_add("prepare", _prepare)
-_add("verify", _verify)
+@app.command()
+def verify(
+    ctx: typer.Context,
+    dataset: DatasetName = None,
+    root: Root = None,
+    audit: AuditFile = None,
+    out: CacheFolder = None,
+    splits: Splits = None,
+    frames_per_second: FramesPerSecond = None,
+    timeout: Timeout = None,
+    ignore_space: IgnoreSpace = False,
+    bench: OptionalBench = None,
+    data_root: DataRoot = None,
+    profile: Profile = None,
+    jobs: Jobs = None,
+    limit: Limit = None,
+    sets: Sets = None,
+    config: ConfigFile = None,
+    retry: Retry = False,
+) -> None:
+    """Check every clip of a data set, or of a benchmark with --bench: listed, found, usable, and why others are not."""
+    own = {"--root": root, "-o": audit, "--out": out, "--splits": splits, "--frames-per-second": frames_per_second}
+    own |= {"--timeout": timeout, "--ignore-space": ignore_space}
+    others = {"--data-root": data_root, "--profile": profile, "--limit": limit, "--config": config}
+    if _one_form("verify", dataset, bench, own, others):
+        choices = DatasetChoices(
+            str(dataset), root, out, splits, frames_per_second, jobs, timeout, ignore_space, retry, sets or ()
+        )
+        datasets.verify(choices, audit, ctx.obj)
+    else:
+        resolved = Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}).for_data()
+        _verify(ctx.obj, registry.find("benchmarks", resolved.bench).load()(resolved), retry)
+
+
+@app.command()
+def overlap(
+    first: Annotated[str, typer.Argument(metavar="A", help=f"A data set, {KNOWN}, or continual-vs, continual-as.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    root_a: Annotated[Path, typer.Option("--root-a", metavar="DIR", help="Folder of A's lists (and clips).")],
+    root_b: Annotated[Path, typer.Option("--root-b", metavar="DIR", help="Folder of B's lists (and clips).")],
+    splits_a: Annotated[str | None, typer.Option("--splits-a", metavar="NAME", help="As --splits, of A.")] = None,
+    splits_b: Annotated[str | None, typer.Option("--splits-b", metavar="NAME", help="As --splits, of B.")] = None,
+) -> None:
+    """Count the videos that two sets share, by YouTube id and split."""
+    datasets.overlap((first, root_a, splits_a), (second, root_b, splits_b))
+
+
+def _one_form(
+    verb: str, dataset: str | None, bench: str | None, own: Mapping[str, Any], others: Mapping[str, Any]
+) -> bool:
+    """Whether a data set is named, and not a benchmark; options of the other form, which nothing reads, are refused.
+
+    Raises:
+        UsageError: both or none are named, or an option is of the other form.
+    """
+    if (dataset is None) == (bench is None):
+        raise UsageError(f"avbench data {verb}: name a data set ({KNOWN}), or a benchmark with --bench; one of both")
+    strange, where = (others, "a benchmark, --bench NAME") if dataset is not None else (own, f"a data set ({KNOWN})")
+    for option, value in strange.items():
+        if value not in (None, False):
+            raise UsageError(f"avbench data {verb}: {option} goes with {where}; leave it away")
+    return dataset is not None
 
 
 @app.command()

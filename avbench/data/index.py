@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -88,7 +88,8 @@ class MediaIndex:
     @cached_property
     def example(self) -> str:
         """A name that was found, for people; only where there are clips."""
-        return next(files.name for files in chain(self.files.values(), self.extracted.values()))
+        found: Iterator[ClipFiles] = chain(self.files.values(), self.extracted.values())
+        return next(files.name for files in found)
 
     @cached_property
     def _all(self) -> dict[ClipName, ClipFiles]:
@@ -142,7 +143,8 @@ def index_media(root: Path, parse: NameParser = parse_name, rate: float = FRAMES
     walked = _Walk(parse)
     walked.walk(root)
     found: dict[ClipName, list[Path]] = {}
-    unparsed, dashless = [], {}
+    unparsed: list[Path] = []
+    dashless: dict[ClipName, Path] = {}
     for path in sorted(walked.media, key=os.fspath):  # comparing paths part by part is slower
         name = parse(path.stem)
         if name is not None:

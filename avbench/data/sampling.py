@@ -26,7 +26,7 @@ def check(preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape) ->
     Raises:
         UsageError: the spectrograms differ in size, there are too few stored frames, or a number makes no sense.
     """
-    _check_storage(preprocessing)
+    check_storage(preprocessing)
     _check_draws(preprocessing, sampling)
     for name in ("audio_frames", "mel_bins"):
         stored, wanted = getattr(preprocessing, name), getattr(shape, name)
@@ -40,7 +40,12 @@ def check(preprocessing: Preprocessing, sampling: Sampling, shape: ClipShape) ->
         )
 
 
-def _check_storage(preprocessing: Preprocessing) -> None:
+def check_storage(preprocessing: Preprocessing) -> None:
+    """Whether clips can be stored like this.
+
+    Raises:
+        UsageError: a number makes no sense.
+    """
     p = preprocessing
     size = 3 * p.stored_frames * p.stored_size**2
     if size > LARGEST_CLIP:
