@@ -8,13 +8,13 @@ computed there is not released; this definition agrees with the printed values.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import normalize
+
+if TYPE_CHECKING:  # reports need `decline`, and torch takes seconds to import
+    from torch import Tensor
 
 Decline = Literal["largest", "mean"]
 
@@ -25,6 +25,8 @@ def modality_gap(z_audio: Tensor, z_video: Tensor) -> float:
     Raises:
         ValueError: there is no clip.
     """
+    from torch.nn.functional import normalize
+
     if not len(z_audio) or z_audio.shape != z_video.shape:
         raise ValueError(f"a modality gap needs embeddings of the same clips, not {z_audio.shape} and {z_video.shape}")
     centres = [normalize(z.double(), dim=1).mean(dim=0) for z in (z_audio, z_video)]
@@ -33,12 +35,16 @@ def modality_gap(z_audio: Tensor, z_video: Tensor) -> float:
 
 def gap_per_task(z_audio: Tensor, z_video: Tensor, task_of: NDArray[np.int64], tasks: int) -> list[float]:
     """The gap of each task's clips; `task_of` (N,) says which task a clip belongs to."""
+    import torch
+
     rows = [torch.from_numpy(np.flatnonzero(task_of == task)) for task in range(tasks)]
     return [modality_gap(z_audio[row], z_video[row]) for row in rows]
 
 
 def accumulated_gap(z_audio: Tensor, z_video: Tensor, task_of: NDArray[np.int64], trained: int) -> float:
     """The gap of all clips of the first `trained` tasks together (STELLA, Figure 6)."""
+    import torch
+
     rows = torch.from_numpy(np.flatnonzero(task_of < trained))
     return modality_gap(z_audio[rows], z_video[rows])
 
@@ -54,12 +60,20 @@ def decline(matrix: Sequence[Sequence[float]], variant: Decline = "largest") -> 
     Raises:
         ValueError: the matrix is not square.
     """
+    terms = decline_per_task(matrix, variant)
+    return sum(terms) / len(terms) if terms else None
+
+
+def decline_per_task(matrix: Sequence[Sequence[float]], variant: Decline = "largest") -> list[float]:
+    """The terms of `decline`, one for each task but the last.
+
+    Raises:
+        ValueError: the matrix is not square.
+    """
     tasks = len(matrix)
     if any(len(row) != tasks for row in matrix):
         raise ValueError(f"{tasks} experiences don't fit {[len(row) for row in matrix]} tasks")
-    if tasks < 2:
-        return None
     drops = [[matrix[time][task] - matrix[-1][task] for time in range(tasks - 1)] for task in range(tasks - 1)]
     if variant == "largest":
-        return sum(max(row) for row in drops) / (tasks - 1)
-    return sum(sum(row[task:]) / len(row[task:]) for task, row in enumerate(drops)) / (tasks - 1)
+        return [max(row) for row in drops]
+    return [sum(row[task:]) / len(row[task:]) for task, row in enumerate(drops)]

@@ -33,7 +33,7 @@ class Projection:
 def project(audio: NDArray[Any], video: NDArray[Any], method: Method) -> Projection:
     """Audio and video embeddings (N, D) in one plane; the same input gives the same plane on every run.
 
-    The sign of each axis is free in both methods; here the point farthest out on it has a positive coordinate.
+    The sign of each axis is free in both methods; here the mean of audio lies left of and below that of video.
 
     Raises:
         ValueError: fewer than two clips, or shapes that don't fit.
@@ -42,7 +42,8 @@ def project(audio: NDArray[Any], video: NDArray[Any], method: Method) -> Project
         raise ValueError(f"a projection needs embeddings of at least two clips, not {audio.shape} and {video.shape}")
     together = np.concatenate([audio, video]).astype(np.float64)
     plane, kept = _principal(together) if method == "pca" else (_neighbours(together), None)
-    plane = plane * np.sign(plane[np.abs(plane).argmax(axis=0), [0, 1]] + 1e-300)
+    apart = plane[len(audio) :].mean(axis=0) - plane[: len(audio)].mean(axis=0)
+    plane = plane * np.where(apart < 0, -1.0, 1.0)
     return Projection(plane[: len(audio)], plane[len(audio) :], kept)
 
 

@@ -7,17 +7,22 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn.functional import normalize
 
 from avbench.errors import RunDirectoryError
-from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult
 from avbench.results.atomic import replacing
+from avbench.results.schema import Direction
+
+if TYPE_CHECKING:  # reports read these files, and torch takes seconds to import
+    from torch import Tensor
+
+    from avbench.evaluation.retrieval import RetrievalResult
 
 MODALITIES = ("audio", "video")
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def save(
     if matrix is not None:
         arrays["similarity"] = np.asarray(matrix).astype(np.float16)
     for modality, z in (embeddings or {}).items():
+        from torch.nn.functional import normalize
+
         arrays[f"embedding_{modality}"] = normalize(z.float(), dim=1).half().numpy()
     problem = _problem(arrays)
     if problem:

@@ -39,7 +39,7 @@ def accuracy_matrix(
     names = [*(["before training"] if before else []), *(f"after {label(name)}" for name in experiences[: len(after)])]
     left, bottom = 0.1 + _CHARACTER * max(map(len, names)), 0.15 + 0.62 * _CHARACTER * max(map(len, columns))
     size = (left + 0.43 * len(titles) + 0.1, bottom + 0.29 * len(rows) + 0.05)
-    figure, axes = _figure(*size, left=left, bottom=bottom, top=0.05)
+    figure, axes = canvas(*size, left=left, bottom=bottom, top=0.05)
     axes.grid(visible=False)
     shades = ListedColormap([(*to_rgb(colour), strength) for strength in np.linspace(0.04, 0.72, 128)])
     seaborn.heatmap(
@@ -75,7 +75,7 @@ def task_curve(
         scores: per direction, percent after `first`, `first` + 1, ... experiences (0: before training).
         learned_at: number of experiences after which the task has been trained, 1 for the first task.
     """
-    figure, axes = _figure(2.5, 1.6, left=0.32)
+    figure, axes = canvas(2.5, 1.6, left=0.32)
     end = first
     for direction, values in scores.items():
         x = first + np.arange(len(values))
@@ -94,7 +94,7 @@ def task_curve(
 
 def stream_average(points: Mapping[str, Sequence[tuple[int, float]]], tasks: int) -> Figure:
     """A number along the stream in both directions, against the number of experiences."""
-    figure, axes = _figure(4.9, 2.2, left=0.36, bottom=0.42, top=0.1)
+    figure, axes = canvas(4.9, 2.2, left=0.36, bottom=0.42, top=0.1)
     for direction, values in points.items():
         x, y = zip(*values, strict=True) if values else ((), ())
         axes.plot(x, y, color=COLOURS[direction], marker="o", markersize=3.5)
@@ -106,7 +106,7 @@ def stream_average(points: Mapping[str, Sequence[tuple[int, float]]], tasks: int
 
 def learned_and_kept(learned: Row, kept: Row, titles: Sequence[str], colour: str, chance: float) -> Figure:
     """Each task's score just after it was trained (open) and at the end (filled)."""
-    figure, axes = _figure(4.9, 0.45 + 0.27 * len(titles), left=1.4, top=0.05)
+    figure, axes = canvas(4.9, 0.45 + 0.27 * len(titles), left=1.4, top=0.05)
     rows = np.arange(len(titles))
     axes.hlines(rows, learned, kept, color=colour, linewidth=3, alpha=0.35)
     dot: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6.5, "clip_on": False, "zorder": 3}
@@ -124,13 +124,13 @@ def learned_and_kept(learned: Row, kept: Row, titles: Sequence[str], colour: str
 
 def loss_curve(steps: Row, values: Row, borders: Sequence[float], title: str) -> Figure:
     """One loss term over steps, as logged (thin) and smoothed; vertical lines where an experience begins."""
-    figure, axes = _figure(3.3, 1.8, left=0.46)
+    figure, axes = canvas(3.3, 1.8, left=0.46)
     for border in borders:
         axes.axvline(border, color=LINE, linewidth=0.8)
     axes.plot(steps, values, color=MUTED, linewidth=0.7, alpha=0.55)
     parts = np.searchsorted(steps, borders)
     for x, y in zip(np.split(np.asarray(steps), parts), np.split(np.asarray(values), parts), strict=True):
-        axes.plot(x, _smoothed(y, 1 + len(values) // 40), color=INK, linewidth=1.5)
+        axes.plot(x, smoothed(y, 1 + len(values) // 40), color=INK, linewidth=1.5)
     axes.set_title(label(title, 30))
     axes.grid(axis="x", visible=False)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -138,7 +138,7 @@ def loss_curve(steps: Row, values: Row, borders: Sequence[float], title: str) ->
     return figure
 
 
-def _figure(width: float, height: float, left: float, bottom: float = 0.25, top: float = 0.25) -> tuple[Figure, Axes]:
+def canvas(width: float, height: float, left: float, bottom: float = 0.25, top: float = 0.25) -> tuple[Figure, Axes]:
     """A figure with one set of axes and margins in inches: laying figures out automatically takes most of the time."""
     figure = Figure(figsize=(width, height))
     right = 0.08
@@ -161,7 +161,7 @@ def _count_axis(axes: Axes, first: int, last: int) -> None:
     axes.grid(axis="x", visible=False)
 
 
-def _smoothed(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
+def smoothed(values: NDArray[np.float64], reach: int) -> NDArray[np.float64]:
     """Running mean over `reach` neighbours on either side, fewer at the ends."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))

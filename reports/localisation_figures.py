@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
 from avbench.reports.downloads import Download, csv_download
-from avbench.reports.sections import Drawn
+from avbench.reports.drawn import Drawn
 from avbench.reports.svg import AUDIO, INK, MUTED, PAPER, VIDEO, drawing, inline
 from avbench.results.localisation import Control, Domain, Gain, Kind, Localisation, MapScore, Measure
 

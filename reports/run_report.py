@@ -6,11 +6,8 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from avbench.config import dump
 from avbench.errors import RunDirectoryError
@@ -18,8 +15,13 @@ from avbench.evaluation.examples import Example, ExampleClip, load_examples
 from avbench.reports import headline, pictures, sections
 from avbench.reports.attention_figures import attention_view
 from avbench.reports.downstream_section import downstream_views
+from avbench.reports.cost import cost_view
+from avbench.reports.formats import environment
+from avbench.reports.gap_section import gap_view
 from avbench.reports.localisation_figures import localisation_views
-from avbench.results import Results, RunDirectory, write_atomically
+from avbench.reports.memory_section import memory_view
+from avbench.reports.sounds import sound_uri
+from avbench.results import RunDirectory, write_atomically
 from avbench.results.schema import Warning
 
 _LISTED_CLIPS = 200  # quarantined clips named in the page; results.json names all
@@ -49,11 +51,12 @@ def render(directory: RunDirectory) -> str:
     results, config = directory.read_results(), directory.config
     notes: list[Warning] = []
     events = _events(directory, notes)
+    steps = sections.step_events(events)
     shown = _examples(directory, notes)
     views = sections.recall_views(results, config)
     attention = attention_view(directory, results, notes)
     downstream = downstream_views(directory, results, notes)
-    template = _environment().get_template("run.html")
+    template = environment().get_template("run.html")
     return template.render(
         run=results,
         config=config,
@@ -68,14 +71,17 @@ def render(directory: RunDirectory) -> str:
         titles=headline.TITLES,
         views=views,
         preferred=len(views) // 2,
-        losses=sections.loss_view(events),
+        losses=sections.loss_view(steps),
+        memory=memory_view(results, steps, sections.borders_of(steps)),
+        gap=gap_view(directory, results),
         steps_planned=_steps_planned(events),
         examples=shown,
+        sounds=any(p.sound for item in shown for p in (item.query, *item.neighbours)),
         reasons=Counter(clip.reason for clip in results.quarantined.values()).most_common(),
         listed_clips=_LISTED_CLIPS,
         configuration=dump(config),
         resume=shlex.join(["avbench", "resume", directory.path.resolve().name]),
-        cost=_seconds(results),
+        cost=cost_view(results),
     )
 
 
@@ -86,6 +92,7 @@ class Picture:
     clip: ExampleClip
     frames: str | None
     spectrogram: str | None
+    sound: str | None  # None also where the run has kept none
 
 
 @dataclass(frozen=True)
@@ -134,66 +141,10 @@ def _examples(directory: RunDirectory, notes: list[Warning]) -> list[ShownExampl
 
 
 def _picture(folder: Path, clip: ExampleClip) -> Picture:
-    return Picture(clip, pictures.frames_uri(folder / clip.frames), pictures.spectrogram_uri(folder / clip.spectrogram))
+    frames, spectrogram = pictures.frames_uri(folder / clip.frames), pictures.spectrogram_uri(folder / clip.spectrogram)
+    return Picture(clip, frames, spectrogram, sound_uri(folder / clip.sound) if clip.sound else None)
 
 
 def _steps_planned(events: Sequence[dict[str, Any]]) -> int | None:
     planned = [event["total_steps"] for event in events if isinstance(event.get("total_steps"), int)]
     return planned[-1] if planned else None
-
-
-def _seconds(results: Results) -> list[tuple[str, float, float]]:
-    """(bucket, seconds, share in percent), largest first; the buckets of a stopwatch exclude one another."""
-    seconds = {name: value for name, value in results.efficiency.seconds.items() if value > 0}
-    total = sum(seconds.values())
-    return [(name, value, 100 * value / total) for name, value in sorted(seconds.items(), key=lambda item: -item[1])]
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("avbench.reports", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"bytes": _bytes, "date": _date, "duration": _duration, "points": _points, "count": _count}
-    return environment
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
-
-
-def _points(value: float | None, digits: int = 2) -> str:
-    """A percentage or a difference of two; a dash where it is not defined."""
-    if value is None:
-        return "–"
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
-
-
-def _bytes(value: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.2f} GiB"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def _date(text: str | None) -> str:
-    """An ISO 8601 moment for people; as it is when it is none."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-    except ValueError:
-        return text or "–"
-    if moment.tzinfo is None:
-        return f"{moment:%d %B %Y, %H:%M}"
-    return f"{moment.astimezone(UTC):%d %B %Y, %H:%M} UTC"

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
-
-from markupsafe import Markup
 
 from avbench.config import RunConfig
 from avbench.evaluation.chance import chance_recall
 from avbench.evaluation.forgetting import along_the_stream
 from avbench.reports import figures
 from avbench.reports.downloads import Download, csv_download
+from avbench.reports.drawn import Drawn
 from avbench.reports.headline import TITLES, gallery_sizes, mean_chance
+from avbench.reports.learning_section import LearningView, learning_view
 from avbench.reports.svg import drawing, inline
 from avbench.results.schema import DirectionResult, Recall, Results
 
 _FAINTEST = 10.0  # percent; lower scores never get the fullest colour
 _POINTS = 320  # of a loss curve; more steps are averaged in bins
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure in the page."""
-
-    svg: Markup
-    title: str = ""
-    key: str = ""  # the direction it belongs to
 
 
 @dataclass(frozen=True)
@@ -41,7 +32,9 @@ class RecallView:
     tasks: list[Drawn]
     kept: list[Drawn]
     stream: list[Drawn]
+    learning: LearningView | None
     downloads: list[Download]
+    stream_table: Download
 
 
 @dataclass(frozen=True)
@@ -62,13 +55,22 @@ def recall_views(results: Results, config: RunConfig) -> list[RecallView]:
         ]
 
 
-def loss_view(events: Sequence[dict[str, Any]]) -> LossView:
-    """Curves of the loss and its terms from the journal; steps repeated after a resume count once, the last time."""
+def step_events(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The journal's steps in order; steps repeated after a resume count once, the last time."""
     steps = {event["step"]: event for event in events if _is_step(event)}
-    ordered = [steps[number] for number in sorted(steps)]
+    return [steps[number] for number in sorted(steps)]
+
+
+def borders_of(ordered: Sequence[dict[str, Any]]) -> list[int]:
+    """The first logged step of every experience but the first."""
+    return [later["step"] for earlier, later in pairwise(ordered) if later["experience"] != earlier["experience"]]
+
+
+def loss_view(ordered: Sequence[dict[str, Any]]) -> LossView:
+    """Curves of the loss and its terms, from `step_events`."""
     if len(ordered) < 2:
         return LossView()
-    borders = [later["step"] for earlier, later in pairwise(ordered) if later["experience"] != earlier["experience"]]
+    borders = borders_of(ordered)
     names = ["loss", *dict.fromkeys(name for event in ordered for name in event.get("terms", {}))]
     with drawing():
         drawn = [_loss_figure(index, name, ordered, borders) for index, name in enumerate(names)]
@@ -99,7 +101,9 @@ def _recall_view(name: str, k: int, results: Results, config: RunConfig) -> Reca
             if len(recall.after) == len(titles) > 1
         ],
         stream=[] if results.joint_stream else _stream(name, slug, recalls, len(titles)),
+        learning=None if results.joint_stream else learning_view(name, slug, recalls, titles, chance),
         downloads=[_matrix_table(way, name, recall, titles, rows) for way, recall in recalls.items()],
+        stream_table=_stream_table(slug, recalls),
     )
 
 
@@ -145,13 +149,23 @@ def _stream(name: str, slug: str, recalls: dict[str, Recall], tasks: int) -> lis
     return drawn
 
 
-def _loss_figure(index: int, name: str, events: list[dict[str, Any]], borders: list[int]) -> Drawn | None:
+def _loss_figure(index: int, name: str, events: Sequence[dict[str, Any]], borders: list[int]) -> Drawn | None:
     points = [(event["step"], value) for event in events if (value := _term(event, name)) is not None]
     if len(points) < 2:
         return None
     steps, values = zip(*_binned(points), strict=True)
     figure = figures.loss_curve(steps, values, borders, "total loss" if name == "loss" else name.replace("_", " "))
     return Drawn(inline(figure, f"loss-{index}", f"{name} over training steps."), name)
+
+
+def _stream_table(slug: str, recalls: dict[str, Recall]) -> Download:
+    columns = [along_the_stream(recall.after) for recall in recalls.values()]
+    header = ["tasks trained", *(f"{what}, {TITLES[way]}" for way in recalls for what in ("accuracy", "forgetting"))]
+    rows = [
+        (str(count), *(value for pair in moment for value in pair or (None, None)))
+        for count, moment in enumerate(zip_longest(*columns), start=1)
+    ]
+    return csv_download(f"stream-{slug.upper()}", header, rows)
 
 
 def _matrix_table(way: str, name: str, recall: Recall, titles: list[str], after: list[str]) -> Download:

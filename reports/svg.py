@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, MUTED, LINE, AUDIO, VIDEO, PAPER = (f"#0{i}0{i}0{i}" for i in range(1, 7))
-_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", AUDIO: "audio", VIDEO: "video", PAPER: "paper"}
+TASKS = tuple(f"#1{i}1{i}1{i}" for i in range(8))  # one for each task, from the start again where there are more
+_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", AUDIO: "audio", VIDEO: "video", PAPER: "paper"} | {
+    colour: f"task-{place}" for place, colour in enumerate(TASKS)
+}
 _PLACEHOLDER = re.compile("|".join(_VARIABLES))
 
 _ELEMENTS = {"svg", "g", "defs", "path", "use", "clipPath", "rect", "text", "tspan"}
@@ -31,6 +34,7 @@ _ATTRIBUTES = {
     *("text-anchor", "dominant-baseline"),
 }
 _PIXELS_PER_POINT = 4 / 3
+_EXCESS_DIGITS = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is enough
 
 
 @contextmanager
@@ -122,4 +126,6 @@ def _adapted(key: str, value: str, prefix: str) -> str:
     if key == "style":
         value = re.sub(r"font-family: [^;]*; ", "", value)  # the page has its own
         value = _PLACEHOLDER.sub(lambda match: f"var(--{_VARIABLES[match[0]]})", value)
+    if key in ("d", "x", "y"):
+        value = _EXCESS_DIGITS.sub(r"\1", value)
     return re.sub(r"url\(#", f"url(#{prefix}-", value)

@@ -12,6 +12,7 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from avbench.reports import formats
 from avbench.reports.downloads import Download
 from avbench.reports.leaderboard.columns import VIEWS, Column, columns_of
 from avbench.reports.leaderboard.figures import Tradeoff, tradeoffs
@@ -20,7 +21,6 @@ from avbench.reports.leaderboard.ranking import Network, Placed, Score
 from avbench.reports.leaderboard.rows import machine
 from avbench.reports.leaderboard.tracks import Board, Track
 from avbench.reports.leaderboard.wording import half_width, marks, p_value, written
-from avbench.reports.run_report import _environment
 
 _ROUND = (2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 80, 100)
 
@@ -113,7 +113,7 @@ def render(board: Board, data: str) -> str:
 
 def page_environment() -> jinja2.Environment:
     """Templates and filters of the reports; everything put into a page is escaped."""
-    environment = _environment()
+    environment = formats.environment()
     environment.filters |= {"p_value": p_value}
     return environment
 

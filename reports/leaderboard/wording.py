@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from avbench.reports.formats import amount_of_bytes, count, duration, points
 from avbench.reports.leaderboard.columns import Column, Kind
 from avbench.reports.leaderboard.ranking import Placed, Score
-from avbench.reports.run_report import _bytes, _count, _duration, _points
 
 
 def written(score: Score | None, column: Column) -> str:
@@ -14,16 +14,16 @@ def written(score: Score | None, column: Column) -> str:
 
 def half_width(score: Score | None) -> str:
     """Half of the 95 % interval, such as `± 1.13`; empty where it is not known."""
-    return "" if score is None or score.half is None else f"± {_points(score.half)}"
+    return "" if score is None or score.half is None else f"± {points(score.half)}"
 
 
 def number(value: float, kind: Kind) -> str:
     """`value` as a percentage, a size, a duration or a plain number."""
     if kind == "points":
-        return _points(value)
+        return points(value)
     if kind == "ratio":
-        return _points(value, 1)
-    return {"bytes": _bytes, "seconds": _duration, "count": lambda v: _count(round(v))}[kind](value)
+        return points(value, 1)
+    return {"bytes": amount_of_bytes, "seconds": duration, "count": lambda v: count(round(v))}[kind](value)
 
 
 def p_value(value: float) -> str:

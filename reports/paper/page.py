@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from avbench.reports import formats
 from avbench.reports.downloads import Download, csv_download
 from avbench.reports.paper.document import Document, Table
 from avbench.reports.paper.text import as_csv, as_latex, as_markdown
-from avbench.reports.run_report import _environment
 from avbench.results import write_atomically
 
 
@@ -26,7 +26,7 @@ def write(document: Document, folder: Path) -> Path:
 
 def as_html(document: Document) -> str:
     """The page; the same document always gives the same text."""
-    environment = _environment()
+    environment = formats.environment()
     downloads = [_download(document, table, number) for number, table in enumerate(document.tables, 1) if table.heads]
     return environment.get_template("paper.html").render(
         document=document,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from avbench.reports.formats import duration
 from avbench.reports.headline import Badge
 from avbench.reports.leaderboard.rows import machine
 from avbench.reports.paper import render_attention, render_curves, render_gaps, render_tables
 from avbench.reports.paper.declaration import Renderer
 from avbench.reports.paper.document import Block, Document
 from avbench.reports.paper.material import Material
-from avbench.reports.run_report import _duration
-from avbench.results.comparability import PLACES
 
 _RENDERERS: Mapping[Renderer, Callable[[Material], list[Block]]] = {
     "retrieval": render_tables.retrieval,
@@ -71,7 +70,7 @@ def _facts(material: Material) -> list[tuple[str, str]]:
         facts.append(("Gallery", f"{queries:,} clips" if pool else "the task’s clips"))
         facts.append(("Chance", f"{material.chance:.2f} %"))
         facts.append(("Comparability key", results.comparability_key))
-        facts.append(("Computing time", _duration(sum(sum(r.results.efficiency.seconds.values()) for r in runs))))
+        facts.append(("Computing time", duration(sum(sum(r.results.efficiency.seconds.values()) for r in runs))))
         facts.append(("Machine", "; ".join(dict.fromkeys(machine(run.results) for run in runs))))
     facts += [(f"Published on {s.bench}", f"{s.source}. {s.conditions}") for s in material.published]
     return facts
@@ -106,7 +105,6 @@ def _budgets(material: Material) -> set[str]:
 
 
 def _told(sets: Sequence[str]) -> list[str]:
-    """Settings for the page: not where data lie, and of other files only their names."""
+    """Settings for the page: of files and folders only their names, since a page may be published."""
     pairs = [text.partition("=") for text in sets]
-    shown = [(key, Path(value).name if "/" in value else value) for key, _, value in pairs]
-    return [f"{key}={value}" for key, value in shown if key.rpartition(".")[2] not in PLACES]
+    return [f"{key}={Path(value).name if '/' in value else value}" for key, _, value in pairs]

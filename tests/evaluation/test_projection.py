@@ -29,6 +29,7 @@ def test_the_gap_in_the_plane_is_no_longer_than_the_gap() -> None:
     audio, video = two_modalities(gap=2.0)
     found = project(audio, video, "pca")
     drawn = np.linalg.norm(found.audio.mean(axis=0) - found.video.mean(axis=0))
+    assert (found.audio.mean(axis=0) <= found.video.mean(axis=0)).all()
     assert 0.9 * 4.0 < drawn <= np.linalg.norm(audio.mean(axis=0) - video.mean(axis=0)) + 1e-9
 
 

@@ -16,10 +16,10 @@ from test_run_report import Page, assert_self_contained
 
 from avbench.evaluation.attention_files import FOLDER, ExampleClips, SavedMaps, save_attention
 from avbench.evaluation.maps import Kind, Maps
+from avbench.reports import formats
 from avbench.reports.attention_figures import MOMENTS, PAIRS, STORIES, AttentionView, attention_view
 from avbench.reports.attention_pictures import FRAME_SIDE, frames_strip, spectrogram_strip
 from avbench.reports.localisation_figures import DomainView, localisation_views
-from avbench.reports.run_report import _environment
 from avbench.results import RunDirectory, Warning
 from avbench.results.localisation import Domain, Gain, Localisation, MapScore
 
@@ -238,7 +238,7 @@ def test_nothing_known_nothing_shown() -> None:
 
 
 def page(attention: AttentionView | None, localisation: list[DomainView]) -> str:
-    environment: jinja2.Environment = _environment()
+    environment: jinja2.Environment = formats.environment()
     template = environment.from_string(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; \">"

@@ -22,6 +22,7 @@ from avbench.reports.headline import cards, gallery_sizes
 from avbench.reports.run_report import render, write_report
 from avbench.results import Quarantined, RunDirectory, TaskResult, Warning
 
+EMBEDDED = ("data:image/jpeg;base64,", "data:text/csv;charset=utf-8;base64,", "data:audio/mpeg;base64,")
 VOID = {"meta", "img", "input", "br", "path", "rect", "use"}
 
 
@@ -63,14 +64,16 @@ def assert_self_contained(html: str) -> Page:
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     for target in [*page.values("href"), *page.values("src")]:
-        assert target.startswith(("#", "data:image/jpeg;base64,", "data:text/csv;charset=utf-8;base64,")), target[:60]
+        assert target.startswith(("#", *EMBEDDED)), target[:60]
         if target.startswith("#"):
             assert target[1:] in ids
     for reference in re.findall(r"url\(([^)]*)\)", html):
         assert reference.startswith("#") and reference[1:] in ids
     assert not re.search(r"https?://|@import|expression\(", html)
     assert not set(page.tags) & {"script", "link", "iframe", "object", "embed", "form", "base", "foreignobject"}
-    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert not [name for _, name, _ in page.attributes if name.startswith("on") or name == "autoplay"]
+    played = [(name, value) for tag, name, value in page.attributes if tag == "audio"]
+    assert played.count(("preload", "none")) == page.tags["audio"]
     policy = next(value for tag, name, value in page.attributes if tag == "meta" and name == "content")
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
     return page
