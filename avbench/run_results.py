@@ -16,7 +16,7 @@ from avbench.evaluation.efficiency import clips_per_second, peak_memory
 from avbench.evaluation.forgetting import summarise
 from avbench.evaluation.modality_gap import accumulated_gap, gap_per_task
 from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult
-from avbench.results.comparability import comparability_key
+from avbench.results.comparability import comparability_key, exam
 from avbench.results.provenance import collect_provenance
 from avbench.results.schema import (
     Direction,
@@ -45,6 +45,7 @@ def new_results(config: RunConfig, session: Session, benchmark: AudioVideoBenchm
     """The results of a run that is about to begin."""
     base = config.training.base_weights
     base_hash = None if base is None else weights.digest(weights.locate(base))
+    asked = exam(config, benchmark.version, benchmark.clip_list_hash, base_hash, benchmark.places)
     strategy, (first, *_) = session.strategy, session.strategy.evaluated
     return Results(
         status="running",
@@ -64,7 +65,8 @@ def new_results(config: RunConfig, session: Session, benchmark: AudioVideoBenchm
         quarantined=dict(benchmark.quarantined),
         warnings=_warnings(config, session, benchmark),
         provenance=provenance(config, session, benchmark),
-        comparability_key=comparability_key(config, benchmark.version, benchmark.clip_list_hash, base_hash),
+        exam=asked,
+        comparability_key=comparability_key(asked),
     )
 
 

@@ -16,7 +16,7 @@ from avbench import registry
 from avbench.config import RunConfig
 from avbench.errors import OccupiedError, RunDirectoryError, UsageError
 from avbench.paths import check_name
-from avbench.results import Results, RunDirectory, comparability_key, config_hash, stable_hash
+from avbench.results import Results, RunDirectory, comparability_key, config_hash, exam, stable_hash
 from avbench.results.atomic import CONFIG, unwritable
 from avbench.wording import shortened
 
@@ -126,11 +126,10 @@ def _require_same_exam(run: SweepRun, results: Results, folder: Path) -> None:
     Raises:
         RunDirectoryError: it is another one, so the run can't stand beside runs that are made now.
     """
-    provenance = results.provenance
-    version = getattr(registry.find("benchmarks", run.config.bench).load(), "version", provenance.benchmark_version)
-    base = _base_hash(run.config.training.base_weights)
-    key = comparability_key(run.config, version, provenance.clip_list_hash, base)
-    if key != results.comparability_key:
+    benchmark = registry.find("benchmarks", run.config.bench).load()
+    clips, base = results.provenance.clip_list_hash, _base_hash(run.config.training.base_weights)
+    now = exam(run.config, benchmark.version, clips, base, benchmark.Config.places)
+    if comparability_key(now) != results.comparability_key:
         raise RunDirectoryError(
             f"the run in {folder} was made with another version of {shortened(run.config.bench)} or other starting "
             "weights than there are now; move it away, so that it is made again, or choose another --out"

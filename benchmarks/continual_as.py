@@ -49,6 +49,8 @@ class AudioSetData(RecordedData):
     `csv` is the folder of AudioSet's lists; without it they are looked for under the root.
     """
 
+    places = RecordedData.places | {"retrieval"}
+
     train_list: audioset.TrainList = "unbalanced"
     retrieval: Path | None = None  # which clips of the evaluation list are in the retrieval stream, in CAV-MAE's form
     retrieval_per_class: Positive = 5  # where no list says it

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from avbench.benchmarks import msrvtt
 from avbench.benchmarks.msrvtt import SplitName
-from avbench.benchmarks.plugin import BenchmarkPlugin, available_cores
+from avbench.benchmarks.plugin import BenchmarkPlugin
 from avbench.benchmarks.streams import Coverage
+from avbench.cores import available_cores
 from avbench.data.cache import ClipCache
 from avbench.data.index import MEDIA_SUFFIXES
 from avbench.data.media import read_clip

@@ -42,6 +42,8 @@ class RecordedData(ClipData):
     names, another `cache`.
     """
 
+    places = ClipData.places | {"root", "csv", "unreadable_share", "clip_timeout"}
+
     # Folder of clips, read with all folders below it.
     root: Path | None = Field(default_factory=_from_environment, validate_default=True)
     csv: Path | None = None  # what lists the clips, where that is not under the root

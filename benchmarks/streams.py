@@ -122,6 +122,7 @@ class AudioVideoBenchmark:
         quarantined: reason and message of each clip of the list that can't be read.
         labels: class of every usable evaluation and retrieval clip, for reports and probes; training has none.
         clip_list_hash: of the usable clips, see `hash_clips`.
+        places: keys of the `data` section that don't say what the data is, see `ClipData`.
         notes: what a reader of the results should know about the data.
         truth_of: clip id -> who sounds where and when in an evaluation or retrieval clip; None where nobody knows.
         sound_of: clip id -> what people hear of the clip, from its source; None where that can't be had. For reports.
@@ -137,6 +138,7 @@ class AudioVideoBenchmark:
     quarantined: Mapping[str, tuple[str, str]]
     labels: Mapping[str, str]
     clip_list_hash: str
+    places: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     truth_of: Callable[[str], ClipTruth | None] = unknown_truth
     sound_of: Callable[[str], Sound | None] = unheard

@@ -67,14 +67,6 @@ def interval(values: Sequence[float | None]) -> str:
     return f"{mean(values):.2f} ± {half:.2f}"
 
 
-def units_per_clip(results: Results) -> float:
-    """Counted compute for each clip of the stream and epoch: 3 for plain training; see avbench.training.compute."""
-    efficiency = results.efficiency
-    trained = efficiency.seconds["data"] + efficiency.seconds["training"]
-    clips = (efficiency.clips_per_second or 0) * trained
-    return efficiency.compute_units / clips
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("strategies", nargs="+")
@@ -107,7 +99,7 @@ def main() -> None:
             name = strategy if model == "working" else f"{strategy}, {model} model"
             if model == runs[0].evaluated_model:
                 minutes = mean(sum(result.efficiency.seconds.values()) for result in runs) / 60
-                units = mean(units_per_clip(result) for result in runs)
+                units = mean(result.efficiency.units_per_clip or 0.0 for result in runs)
                 cells += [f"{units:.1f}", f"{minutes:.1f}"]
             else:
                 cells += ["", ""]

@@ -14,7 +14,7 @@ import pytest
 from avbench import sweep as sweeps
 from avbench.config import resolve
 from avbench.errors import OccupiedError, RunDirectoryError, UsageError
-from avbench.results import Provenance, Results, RunDirectory, comparability_key, config_hash
+from avbench.results import Provenance, Results, RunDirectory, comparability_key, config_hash, exam
 from avbench.sweep import sweep
 from avbench.sweep_process import RunProcess, latest_step
 from avbench.sweep_run import SweepRun, claimed, is_busy, state
@@ -44,7 +44,7 @@ def make(run: SweepRun, out: Path, status: str = "complete", version: str | None
         order=config.order,
         synthetic=True,
         provenance=provenance,
-        comparability_key=comparability_key(config, version, "clips", None),
+        comparability_key=comparability_key(exam(config, version, "clips", None, ContinualSynth.Config.places)),
     )
     directory.write_results(results)
     directory.release()

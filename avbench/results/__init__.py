@@ -1,7 +1,7 @@
 """Run directories: configuration, journal, results, provenance. Nothing here draws or computes a metric."""
 
 from avbench.results.atomic import replacing, write_atomically
-from avbench.results.comparability import comparability_key, config_hash, stable_hash
+from avbench.results.comparability import comparability_key, config_hash, exam, stable_hash
 from avbench.results.directory import RunDirectory
 from avbench.results.journal import Event, Journal, now
 from avbench.results.provenance import collect_provenance
@@ -42,6 +42,7 @@ __all__ = [
     "collect_provenance",
     "comparability_key",
     "config_hash",
+    "exam",
     "now",
     "parse_results",
     "replacing",

@@ -1,4 +1,4 @@
-"""Which results may stand in one table: those with the same comparability key."""
+"""Which results may stand in one table: those that sat the same exam, and so have the same comparability key."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from avbench.results.schema import Results
 
 FORMAT = 1
 
-# Where data lies and how it is stored on this machine. What it is, is told by the rest of the section, the benchmark's
-# version and the hash of the clip list.
-PLACES = frozenset(
-    {"root", "csv", "retrieval", "cache", "cache_root", "jobs", "clip_timeout", "keep_in_memory", "unreadable_share"}
-)
 # Of the training section: what a run writes, not what it learns. `base_weights` is a path; its content is hashed.
 BOOKKEEPING = frozenset({"base_weights", "log_every", "checkpoint_minutes", "keep_checkpoints"})
 
 
-def comparability_key(
-    config: RunConfig, benchmark_version: str, clip_list_hash: str, base_weights_hash: str | None
-) -> str:
-    """A hash over everything that must agree before two results may be ranked against each other.
+def exam(
+    config: RunConfig,
+    benchmark_version: str,
+    clip_list_hash: str,
+    base_weights_hash: str | None,
+    places: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Everything that must agree before two results may be ranked against each other.
 
     In it, and why:
         benchmark, its version and the clip list: other clips are another exam;
@@ -45,8 +44,9 @@ def comparability_key(
 
     Args:
         base_weights_hash: of the content of the base weights, None when training starts from scratch.
+        places: keys of the data section that don't say what the data is.
     """
-    content = {
+    return {
         "format": FORMAT,
         "bench": config.bench,
         "benchmark_version": benchmark_version,
@@ -57,10 +57,14 @@ def comparability_key(
         "model": config.model.model_dump(mode="json"),
         "training": config.training.model_dump(mode="json", exclude=set(BOOKKEEPING)),
         "base_weights": base_weights_hash,
-        "data": _without(config.data, PLACES),
+        "data": {key: value for key, value in config.data.items() if key not in places},
         "limit": config.limit,
         "profile": config.profile,
     }
+
+
+def comparability_key(content: Mapping[str, Any]) -> str:
+    """A hash of an `exam`."""
     return stable_hash(content)
 
 
@@ -75,16 +79,11 @@ def comparable(first: Results, second: Results) -> bool:
 
 
 def config_hash(config: RunConfig) -> str:
-    """A hash of the whole resolved configuration: two runs with the same hash were told the same."""
-    return stable_hash(config.model_dump(mode="json"))
+    """A hash of the whole resolved configuration but its trackers: runs with the same hash were told the same."""
+    return stable_hash(config.model_dump(mode="json", exclude={"trackers"}))
 
 
 def stable_hash(content: Any) -> str:
     """16 hexadecimal digits that depend only on the JSON value `content`, not on the order of keys."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
-def _without(section: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    kept = {key: value for key, value in section.items() if key not in names}
-    return {key: _without(value, names) if isinstance(value, Mapping) else value for key, value in kept.items()}

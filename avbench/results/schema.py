@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from avbench.errors import RunDirectoryError
 from avbench.results.localisation import Localisation
@@ -125,6 +125,17 @@ class Efficiency(Record):
     compute_units: Annotated[float, Field(ge=0)] = 0.0  # see avbench.training.compute; one is a forward pass of a clip
     steps: Count = 0
 
+    @property
+    def training_seconds(self) -> float:
+        """Everything but evaluation, which is no part of a method."""
+        return sum(self.seconds.values()) - self.seconds.get("evaluation", 0.0)
+
+    @property
+    def units_per_clip(self) -> float | None:
+        """Counted compute for each clip of the stream and epoch, 3 for plain training; None where not counted."""
+        clips = (self.clips_per_second or 0.0) * self.training_seconds
+        return self.compute_units / clips if self.compute_units and clips else None
+
 
 class TaskCoverage(Record):
     """How many clips of one stream and task the benchmark lists, and what became of them."""
@@ -200,6 +211,7 @@ class Results(Record):
     quarantined: dict[str, Quarantined] = {}  # by clip id
     warnings: list[Warning] = []
     provenance: Provenance = Provenance()
+    exam: dict[str, JsonValue] = {}  # what the comparability key is made of
     comparability_key: str = ""  # see avbench.results.comparability
 
     @model_validator(mode="after")

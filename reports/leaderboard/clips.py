@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 from avbench.errors import AvbenchError
 from avbench.reports.leaderboard.runs import FoundRun
@@ -11,21 +10,11 @@ from avbench.results import comparability_key
 
 
 def shared_exam(run: FoundRun) -> str | None:
-    """The run's comparability key as it would be if the list of clips were not in it.
-
-    None where this can't be shown: the key is recomputed with the base weights as they are here, and counts only if it
-    is the recorded one when the list of clips is put back.
-    """
-    provenance = run.results.provenance
-    base = run.config.training.base_weights
-    try:
-        weights = None if base is None else _digest(base)
-    except AvbenchError:
+    """The run's comparability key as it would be if the list of clips were not in it; None where that isn't known."""
+    asked = run.results.exam
+    if not asked or comparability_key(asked) != run.results.comparability_key:
         return None
-    known = comparability_key(run.config, provenance.benchmark_version, provenance.clip_list_hash, weights)
-    if known != run.results.comparability_key:
-        return None
-    return comparability_key(run.config, provenance.benchmark_version, "", weights)
+    return comparability_key({**asked, "clip_list": ""})
 
 
 def clips_of_all(runs: Sequence[FoundRun]) -> tuple[list[str], list[FoundRun]]:
@@ -40,10 +29,3 @@ def clips_of_all(runs: Sequence[FoundRun]) -> tuple[list[str], list[FoundRun]]:
         except AvbenchError:
             broken.append(run)
     return common_clips([run.directory for run in readable]), broken
-
-
-@cache
-def _digest(base: str) -> str:
-    from avbench.training import weights
-
-    return weights.digest(weights.locate(base))

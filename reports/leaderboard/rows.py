@@ -162,26 +162,14 @@ def machine(results: Results) -> str:
     return p.accelerator or (f"{p.processor}{threads}" if p.processor else "a machine that is not named")
 
 
-def units_per_clip(results: Results) -> float | None:
-    """Counted compute for each clip of the stream and epoch: 3 for plain training; None where it was not counted."""
-    efficiency = results.efficiency
-    clips = (efficiency.clips_per_second or 0) * _training_seconds(results)
-    return efficiency.compute_units / clips if efficiency.compute_units and clips else None
-
-
-def _training_seconds(results: Results) -> float:
-    seconds = results.efficiency.seconds
-    return seconds.get("data", 0.0) + seconds.get("training", 0.0)
-
-
 def _cost(runs: Sequence[Results]) -> Cost:
     costs = [run.efficiency for run in runs]
     on_gpu = any(cost.peak_memory_bytes.cuda_allocated for cost in costs)
     peaks = [c.peak_memory_bytes.cuda_allocated if on_gpu else c.peak_memory_bytes.process for c in costs]
     return Cost(
-        units_per_clip=_mean(runs, units_per_clip),
+        units_per_clip=_mean(costs, lambda cost: cost.units_per_clip),
         clips_per_second=_mean(costs, lambda cost: cost.clips_per_second),
-        training_seconds=_mean(runs, lambda run: _training_seconds(run) or None),
+        training_seconds=_mean(costs, lambda cost: cost.training_seconds or None),
         peak_memory=max(peaks) or None,
         on_gpu=on_gpu,
         memory_bytes=max(cost.memory_bytes for cost in costs),

@@ -16,8 +16,8 @@ from avbench.reports.leaderboard.rows import Row, distinguishing, rows_of
 from avbench.reports.leaderboard.runs import FoundRun, Skipped, find_runs
 
 _TWIN = (
-    "Another track has the same configuration but another key: its runs had other starting weights, or come from a "
-    "version of avbench that makes keys differently."
+    "Nothing recorded tells this track from another one, but their keys differ: their runs come from versions of "
+    "avbench that make keys differently, or don’t record what they are made of."
 )
 
 

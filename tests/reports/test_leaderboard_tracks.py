@@ -14,7 +14,7 @@ from avbench.evaluation.retrieval import DIRECTIONS, evaluate
 from avbench.evaluation.run_hits import read_hits
 from avbench.evaluation.statistics import estimate
 from avbench.reports.leaderboard.ranking import Placed
-from avbench.reports.leaderboard.rows import machine, units_per_clip
+from avbench.reports.leaderboard.rows import machine
 from avbench.reports.leaderboard.tracks import Board, Track, build_board
 from avbench.results import RunDirectory
 
@@ -47,7 +47,7 @@ def test_seeds_form_a_row_with_the_mean_and_the_interval_of_the_statistics(tmp_p
     printed = [run.read_results().summary[way]["Avg"].forgetting_paper or 0 for run in runs for way in DIRECTIONS]
     assert one.forgetting.value == pytest.approx(mean(printed))
     assert one.tier is None  # nobody to rank it against
-    cost = [units_per_clip(run.read_results()) for run in runs]
+    cost = [run.read_results().efficiency.units_per_clip for run in runs]
     assert one.row.cost.units_per_clip == pytest.approx(mean(c for c in cost if c is not None))
     assert cost[0] == pytest.approx(3000 / (100 * 10))
 
@@ -247,11 +247,10 @@ def test_common_clips(tmp_path: Path) -> None:
     assert joined.key == "" and any(f"{len(common)} all runs have" in note for note in joined.notes)
 
 
-def test_common_clips_join_nothing_whose_key_cant_be_made_again(tmp_path: Path) -> None:
+def test_common_clips_join_nothing_of_which_the_exam_is_not_known(tmp_path: Path) -> None:
     make_run(tmp_path / "a", "er", clips=CLIPS[1:])
     make_run(tmp_path / "b", "mir", comparability_key="0123456789abcdef")
-    weights = {"training": {"base_weights": str(tmp_path / "gone.safetensors")}}
-    make_run(tmp_path / "c", "lump", settings=weights)
+    make_run(tmp_path / "c", "lump", exam={})  # made before that was recorded
     assert len(build_board([tmp_path], common_clips=True).tracks) == 3
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from avbench.config import RunConfig, merge
-from avbench.results import comparability_key, config_hash, stable_hash
+from avbench.results import comparability_key, config_hash, exam, stable_hash
 
 VALUES = {
     "strategy": "stella",
@@ -12,7 +12,8 @@ VALUES = {
 
 
 def key(changes=None, version="1", clips="abc", weights="w0"):
-    return comparability_key(RunConfig.model_validate(merge(VALUES, changes or {})), version, clips, weights)
+    config = RunConfig.model_validate(merge(VALUES, changes or {}))
+    return comparability_key(exam(config, version, clips, weights, frozenset({"root"})))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,7 @@ def test_what_does_not_change_the_question_does_not_change_the_key(changes):
         {"evaluation": {"gallery": "task"}},
         {"evaluation": {"recall_at": [1, 5]}},
         {"data": {"world": {"salience": 0.6}}},
+        {"data": {"world": {"root": "a place only where the benchmark says so"}}},
     ],
     ids=str,
 )
