@@ -184,6 +184,7 @@ class RunConfig(Section):
     precision: Literal["fp32", "bf16"] = "fp32"
     workers: Processes = 0  # loader processes
     threads: Processes = 0  # CPU threads for arithmetic; 0 measures at the start and chooses
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = ()  # beside the journal, which is always written
     clip: ClipShape = ClipShape()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

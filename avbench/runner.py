@@ -27,6 +27,7 @@ from avbench.results.comparability import config_hash
 from avbench.results.directory import RunDirectory
 from avbench.results.journal import now
 from avbench.results.schema import Results
+from avbench.trackers import Tracking, check_installed
 
 if TYPE_CHECKING:
     from avbench.planning import Plan
@@ -97,6 +98,7 @@ def run_config(config: RunConfig, out: Path | None = None, listeners: Sequence[L
     from avbench.plugins.blame import blamed
     from avbench.training.session import Session, with_measured_threads
 
+    check_installed(config.trackers)
     with blamed(config):
         plugin = _plugin(config)
         plugin.inspect()  # no data: say so before anything is created
@@ -179,6 +181,8 @@ def _execute(
 
     directory.claim()
     announce = _Announcer(directory, listeners)
+    tracking = Tracking(session.config, directory.path, lambda text: announce("warning", code="tracker", message=text))
+    announce.listeners.append(tracking)
     try:
         with blamed(session.config, directory.path), deterministic(), stop_signals() as stopping:
             progress = _stoppable(announce.preparing, stopping, f"avbench resume {directory.path}")
@@ -187,6 +191,7 @@ def _execute(
                 benchmark = join_experiences(benchmark)
             ContinualRun(directory, session, benchmark, announce, stopping).execute(resumed)
     finally:
+        tracking.close()
         directory.release()
     return Run(directory.path)
 
@@ -206,13 +211,13 @@ class _Announcer:
     """Writes each event to the journal, then tells the listeners."""
 
     def __init__(self, directory: RunDirectory | None, listeners: Sequence[Listener]) -> None:
-        self._directory, self._listeners = directory, listeners
+        self._directory, self.listeners = directory, list(listeners)
 
     def __call__(self, name: str, **values: Any) -> None:
         event = {"event": name, "time": now(), **values}
         if self._directory is not None:
             event = self._directory.journal.append(event, sync=name == "checkpoint")
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(event)
 
     def preparing(self, done: int, total: int) -> None:
@@ -220,7 +225,7 @@ class _Announcer:
         event: Event = {"event": "preparing", "time": now(), "done": done, "total": total}
         if self._directory is not None:
             event["directory"] = str(self._directory.path)
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(event)
 
 

@@ -34,6 +34,13 @@ class Precision(StrEnum):
     bf16 = "bf16"
 
 
+class Tracker(StrEnum):
+    """What else hears the numbers of a run."""
+
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+
+
 def _check_device(name: str | None) -> str | None:
     if name is not None and not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise typer.BadParameter(f"{shortened(name)} is none of auto, cpu, cuda, cuda:N")
@@ -78,6 +85,10 @@ Threads = Annotated[
 Memory = Annotated[
     str | None,
     typer.Option("--memory", metavar="CLIPS|BYTES", help="Rehearsal memory in clips (2000) or bytes (2GiB)."),
+]
+Track = Annotated[
+    list[Tracker] | None,
+    typer.Option("--track", help="Copy the numbers of the journal to a tracker, offline. Repeatable."),
 ]
 BudgetOption = Annotated[
     str | None,

@@ -21,6 +21,7 @@ from avbench.cli.options import (
     Profile,
     Sets,
     Threads,
+    Track,
     Workers,
     memory_budget,
     training_budget,
@@ -54,6 +55,7 @@ def run(
     ] = None,
     workers: Workers = None,
     threads: Threads = None,
+    track: Track = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show configuration, data, size and a forecast; train nothing.")
     ] = False,
@@ -70,6 +72,7 @@ def run(
         "precision": precision and precision.value,
         "workers": workers,
         "threads": threads,
+        "trackers": None if track is None else [tracker.value for tracker in dict.fromkeys(track)],
         "options": None if memory is None else {"memory": memory_budget(memory)},
         "training": None if budget is None else {"budget": training_budget(budget)},
     }
