@@ -4,15 +4,18 @@
     python perf/data.py --sizes paper --media /data/vggsound/video --clips 16 --seconds 10 --folder /mnt/disk
 
 The embedded world renders clips and exports them as mp4, unless `--media` names other files; each is read back and
-prepared once. Everything runs in this process, PyTorch with one thread. Files were read shortly before, so the system
-serves them from its own memory: "from disk" is the price of opening, checking and decoding a prepared file, not of a
-slow disk. Where other jobs share the core, the rate per second of this process's CPU time is the one to read.
+prepared once. At the paper's size decoding is also told by resolution: of the files that `--media` names, else of one
+of the world's clips scaled to usual sizes. Everything runs in this process, PyTorch with one thread. Files were read
+shortly before, so the system serves them from its own memory: "from disk" is the price of opening, checking and
+decoding a prepared file, not of a slow disk. Where other jobs share the core, the rate per second of this process's CPU
+time is the one to read.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import os
 import platform
 import statistics
@@ -22,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import torch
 
 from avbench.batch import Batch
@@ -31,11 +35,13 @@ from avbench.data.cache import ClipCache
 from avbench.data.media import read_clip
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.data.store import ClipStore
+from avbench.data.transforms import evaluation_frames
 from avbench.data.world import World, WorldConfig
 from avbench.data.world.export import VIDEO, export_media
 from avbench.errors import AvbenchError
 from avbench.training.loader import epoch_batches, make_loader
 
+RESOLUTIONS = ((320, 240), (480, 360), (640, 360), (1280, 720))  # of most VGGSound clips
 BATCH = 48  # clips of the stream per step, in both profiles
 
 
@@ -92,6 +98,45 @@ def decoding(size: Size, paths: list[Path]) -> Iterator[int]:
         yield 1
 
 
+def by_resolution(paths: list[Path]) -> dict[str, list[Path]]:
+    """Media files by the size of their pictures, smallest first."""
+    sizes: dict[tuple[int, int], list[Path]] = {}
+    for path in paths:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            sizes.setdefault((stream.width, stream.height), []).append(path)
+    ordered = sorted(sizes.items(), key=lambda entry: (math.prod(entry[0]), entry[0]))
+    return {f"{width}x{height}": files for (width, height), files in ordered}
+
+
+def scaled(path: Path, width: int, height: int) -> Path:
+    """A copy of a media file with pictures of another size, beside it; its sound is copied as it is."""
+    made = path.with_name(f"{path.stem}-{width}x{height}.mp4")
+    with av.open(str(path)) as source, av.open(str(made), "w") as target:
+        video, sound = source.streams.video[0], source.streams.audio[0]
+        wider = target.add_stream("libx264", rate=video.average_rate, options={"crf": "23", "preset": "veryfast"})
+        wider.width, wider.height, wider.pix_fmt = width, height, "yuv420p"
+        copied = target.add_stream_from_template(sound)
+        for packet in source.demux(video, sound):
+            if packet.stream is sound:
+                if packet.dts is not None:
+                    packet.stream = copied
+                    target.mux(packet)
+                continue
+            for frame in packet.decode():
+                target.mux(wider.encode(frame.reformat(width, height)))
+        target.mux(wider.encode(None))
+    return made
+
+
+def stored_reads(cache: ClipCache, size: Size, paths: list[Path]) -> Iterator[int]:
+    """The frames of one view and the spectrogram out of prepared files, checked and decoded, and nothing else."""
+    wanted = evaluation_frames(size.preprocessing, size.sampling, size.shape)
+    for path in itertools.cycle(paths):
+        cache.read(path.stem, wanted)
+        yield 1
+
+
 def views(store: ClipStore, training: bool) -> Iterator[int]:
     for draw in itertools.count():
         row = draw % len(store)
@@ -133,8 +178,14 @@ def report(name: str, arguments: argparse.Namespace, folder: Path) -> str:
         ClipStore(cache, [path.stem for path in paths], size.preprocessing, size.sampling, size.shape, keep)
         for keep in (True, False)
     )
+    resolutions = {}
+    if name == "paper":
+        copies = [scaled(paths[0], *pixels) for pixels in RESOLUTIONS] if not arguments.files else paths
+        resolutions = by_resolution(copies)
     works = {
         "mp4 decoded and prepared": decoding(size, paths),
+        **{f"the same, {name} alone": decoding(size, files) for name, files in resolutions.items()},
+        "read from the cache, from disk": stored_reads(cache, size, paths),
         "evaluation view, from memory": views(memory, training=False),
         "evaluation view, from disk": views(disk, training=False),
         "training view, from memory": views(memory, training=True),
