@@ -19,7 +19,7 @@ from avbench.results.directory import RunDirectory
 from avbench.results.downstream import FOLDER, Backbone, DownstreamResult
 from avbench.results.journal import now
 from avbench.results.provenance import collect_provenance
-from avbench.results.schema import Quarantined, Results, TaskCoverage, Warning
+from avbench.results.schema import Caution, Quarantined, Results, TaskCoverage
 from avbench.wording import shortened
 
 if TYPE_CHECKING:
@@ -228,11 +228,11 @@ class _Evaluation:
             backbones.trained(directory, self.results, after)
         return [(after, _later(directory, self.results, after)) for after in places]
 
-    def _warnings(self, splits: Splits) -> list[Warning]:
-        found = [Warning(code="data", message=note) for note in splits.notes]
+    def _warnings(self, splits: Splits) -> list[Caution]:
+        found = [Caution(code="data", message=note) for note in splits.notes]
         if getattr(self.options, "selection", "") == "test":
             text = "the epoch was chosen by the test examples, as in the released code: the scores are too high"
-            found.append(Warning(code="selected-on-test", message=text))
+            found.append(Caution(code="selected-on-test", message=text))
         return found
 
     # --- progress -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult
 from avbench.results.comparability import comparability_key, exam
 from avbench.results.provenance import collect_provenance
 from avbench.results.schema import (
+    Caution,
     Direction,
     DirectionResult,
     Efficiency,
@@ -34,7 +35,6 @@ from avbench.results.schema import (
     TaskCoverage,
     TaskResult,
     Track,
-    Warning,
 )
 from avbench.training import weights
 from avbench.training.memory import TensorStore
@@ -145,7 +145,7 @@ def with_new_circumstances(results: Results, new: Provenance) -> Results:
     if not changed or "resumed-elsewhere" in {warning.code for warning in results.warnings}:
         return results
     text = f"resumed under other circumstances: {', '.join(changed)} differ from those it began with"
-    warning = Warning(code="resumed-elsewhere", message=text)
+    warning = Caution(code="resumed-elsewhere", message=text)
     return results.model_copy(update={"warnings": [*results.warnings, warning]})
 
 
@@ -200,7 +200,7 @@ def _tasks(benchmark: AudioVideoBenchmark, joint_stream: bool) -> list[TaskResul
     ]
 
 
-def _warnings(config: RunConfig, session: Session, benchmark: AudioVideoBenchmark) -> list[Warning]:
+def _warnings(config: RunConfig, session: Session, benchmark: AudioVideoBenchmark) -> list[Caution]:
     found = list(session.strategy.warnings)
     found += [("benchmark", note) for note in benchmark.notes]
     if config.training.base_weights is None:
@@ -223,7 +223,7 @@ def _warnings(config: RunConfig, session: Session, benchmark: AudioVideoBenchmar
     if small:
         text = f"fewer clips than one batch of {size}, so batches are smaller in {', '.join(small)}"
         found.append(("small-experience", text))
-    return [Warning(code=code, message=message) for code, message in found]
+    return [Caution(code=code, message=message) for code, message in found]
 
 
 def experience_titles(benchmark: AudioVideoBenchmark) -> list[str]:

@@ -10,7 +10,7 @@ from avbench.evaluation.attention_files import FOLDER, ExampleClips, SavedMaps, 
 from avbench.evaluation.maps import KINDS, Kind, Maps, agreement
 from avbench.reports.attention_pictures import frames_strip, spectrogram_strip
 from avbench.results.directory import RunDirectory
-from avbench.results.schema import Results, Warning
+from avbench.results.schema import Caution, Results
 
 STORIES = 3  # clips followed along the stream
 MOMENTS = 9  # shown of each, at most
@@ -69,7 +69,7 @@ class AttentionView:
     pairs: list[Pair]
 
 
-def attention_view(directory: RunDirectory, results: Results, notes: list[Warning]) -> AttentionView | None:
+def attention_view(directory: RunDirectory, results: Results, notes: list[Caution]) -> AttentionView | None:
     """The maps of a run, of the matching module where the method has one; None where there is nothing to draw.
 
     Args:
@@ -79,7 +79,7 @@ def attention_view(directory: RunDirectory, results: Results, notes: list[Warnin
         clips = load_clips(directory.path / FOLDER)
         moments = load_maps(directory.path / FOLDER, clips) if clips is not None else {}
     except RunDirectoryError:
-        notes.append(Warning(code="attention", message="The attention maps are damaged and left out."))
+        notes.append(Caution(code="attention", message="The attention maps are damaged and left out."))
         return None
     known = {number: maps for number, maps in moments.items() if number <= results.finished_experiences}
     if clips is None or not known or int(clips.task_of.max()) >= len(results.tasks):

@@ -9,7 +9,7 @@ from itertools import chain
 from avbench.reports.downloads import Download, csv_download
 from avbench.results.directory import RunDirectory
 from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary, read_downstream
-from avbench.results.schema import Results, Warning
+from avbench.results.schema import Caution, Results
 
 BACKBONES = {"trained": "This run", "base": "Its base weights", "random": "Random weights"}
 
@@ -50,10 +50,10 @@ class TaskView:
     download: Download
 
 
-def downstream_views(directory: RunDirectory, results: Results, notes: list[Warning]) -> list[TaskView]:
+def downstream_views(directory: RunDirectory, results: Results, notes: list[Caution]) -> list[TaskView]:
     """One view for each task and variant; what can't be read is told in `notes`."""
     found, problems = read_downstream(directory.path)
-    notes += [Warning(code="downstream", message=f"A downstream result is left out: {text}") for text in problems]
+    notes += [Caution(code="downstream", message=f"A downstream result is left out: {text}") for text in problems]
     groups: dict[tuple[str, str], list[DownstreamResult]] = {}
     for result in found:
         groups.setdefault((result.task, result.variant), []).append(result)

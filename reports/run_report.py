@@ -14,15 +14,15 @@ from avbench.errors import RunDirectoryError
 from avbench.evaluation.examples import Example, ExampleClip, load_examples
 from avbench.reports import headline, pictures, sections
 from avbench.reports.attention_figures import attention_view
-from avbench.reports.downstream_section import downstream_views
 from avbench.reports.cost import cost_view
+from avbench.reports.downstream_section import downstream_views
 from avbench.reports.formats import environment
 from avbench.reports.gap_section import gap_view
 from avbench.reports.localisation_figures import localisation_views
 from avbench.reports.memory_section import memory_view
 from avbench.reports.sounds import sound_uri
 from avbench.results import RunDirectory, write_atomically
-from avbench.results.schema import Warning
+from avbench.results.schema import Caution
 
 _LISTED_CLIPS = 200  # quarantined clips named in the page; results.json names all
 
@@ -49,7 +49,7 @@ def render(directory: RunDirectory) -> str:
         RunDirectoryError: as `write_report`.
     """
     results, config = directory.read_results(), directory.config
-    notes: list[Warning] = []
+    notes: list[Caution] = []
     events = _events(directory, notes)
     steps = sections.step_events(events)
     shown = _examples(directory, notes)
@@ -104,28 +104,28 @@ class ShownExample:
     neighbours: list[Picture]
 
 
-def _events(directory: RunDirectory, notes: list[Warning]) -> list[dict[str, Any]]:
+def _events(directory: RunDirectory, notes: list[Caution]) -> list[dict[str, Any]]:
     if not directory.journal.path.is_file():
-        notes.append(Warning(code="journal", message="The journal is missing; the training curves can't be drawn."))
+        notes.append(Caution(code="journal", message="The journal is missing; the training curves can't be drawn."))
         return []
     try:
         events, damaged = directory.journal.salvage()
     except RunDirectoryError:
         message = "The journal can't be read; the training curves can't be drawn. The results are not affected."
-        notes.append(Warning(code="journal", message=message))
+        notes.append(Caution(code="journal", message=message))
         return []
     if damaged:
         message = f"The journal is damaged in {len(damaged)} lines, which the training curves leave out. "
         message += "The results are not affected."
-        notes.append(Warning(code="journal", message=message))
+        notes.append(Caution(code="journal", message=message))
     return events
 
 
-def _examples(directory: RunDirectory, notes: list[Warning]) -> list[ShownExample]:
+def _examples(directory: RunDirectory, notes: list[Caution]) -> list[ShownExample]:
     try:
         examples = load_examples(directory.examples).examples
     except RunDirectoryError:
-        notes.append(Warning(code="examples", message="The retrieval examples are damaged and left out."))
+        notes.append(Caution(code="examples", message="The retrieval examples are damaged and left out."))
         return []
     shown = [
         ShownExample(
@@ -136,7 +136,7 @@ def _examples(directory: RunDirectory, notes: list[Warning]) -> list[ShownExampl
         for example in examples
     ]
     if any(None in (p.frames, p.spectrogram) for item in shown for p in (item.query, *item.neighbours)):
-        notes.append(Warning(code="examples", message="Some pictures of the retrieval examples are missing."))
+        notes.append(Caution(code="examples", message="Some pictures of the retrieval examples are missing."))
     return shown
 
 

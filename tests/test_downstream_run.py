@@ -19,7 +19,7 @@ from avbench.reports.downstream_section import downstream_views
 from avbench.reports.run_report import write_report
 from avbench.results import RunDirectory
 from avbench.results.downstream import parse_downstream, read_downstream
-from avbench.results.schema import Warning
+from avbench.results.schema import Caution
 from avbench.training import backbones
 
 FEW: dict[str, Any] = {"epochs": 2, "warmup_epochs": 0, "held_out": 3}
@@ -140,7 +140,7 @@ def test_damaged_weights_are_named(run: Path) -> None:
 
 def test_a_damaged_result_is_told_in_the_report(run: Path) -> None:
     (run / "downstream" / "classification.json").write_text("{")
-    directory, notes = RunDirectory.open(run), list[Warning]()
+    directory, notes = RunDirectory.open(run), list[Caution]()
     assert not downstream_views(directory, directory.read_results(), notes)
     assert "left out" in notes[0].message and "classification.json is damaged" in notes[0].message
 

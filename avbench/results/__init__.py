@@ -7,6 +7,7 @@ from avbench.results.journal import Event, Journal, now
 from avbench.results.provenance import collect_provenance
 from avbench.results.schema import (
     SCHEMA_VERSION,
+    Caution,
     DirectionResult,
     Efficiency,
     MedianRank,
@@ -18,12 +19,12 @@ from avbench.results.schema import (
     Results,
     TaskCoverage,
     TaskResult,
-    Warning,
     parse_results,
 )
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Caution",
     "DirectionResult",
     "Efficiency",
     "Event",
@@ -38,7 +39,6 @@ __all__ = [
     "RunDirectory",
     "TaskCoverage",
     "TaskResult",
-    "Warning",
     "collect_provenance",
     "comparability_key",
     "config_hash",

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from avbench.errors import RunDirectoryError
-from avbench.results.schema import Count, Percent, Provenance, Quarantined, Record, TaskCoverage, Warning
+from avbench.results.schema import Caution, Count, Percent, Provenance, Quarantined, Record, TaskCoverage
 
 SCHEMA_VERSION = 1
 FOLDER = "downstream"  # of a run directory
@@ -85,7 +85,7 @@ class DownstreamResult(Record):
     sizes: dict[str, Count] = Field(default_factory=dict)  # examples per split
     coverage: dict[str, TaskCoverage] = Field(default_factory=dict)  # per split
     quarantined: dict[str, Quarantined] = Field(default_factory=dict)  # by clip id
-    warnings: list[Warning] = Field(default_factory=list)
+    warnings: list[Caution] = Field(default_factory=list)
     seconds: Annotated[float, Field(ge=0)] = 0.0
     provenance: Provenance = Provenance()
 

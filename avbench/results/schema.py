@@ -157,7 +157,7 @@ class Quarantined(Record):
         return dict(zip(("reason", "message"), value, strict=True)) if isinstance(value, list | tuple) else value
 
 
-class Warning(Record):
+class Caution(Record):
     """Something a reader of the numbers should know; `code` is a short stable word."""
 
     code: str
@@ -209,7 +209,7 @@ class Results(Record):
     efficiency: Efficiency = Efficiency()
     coverage: dict[str, list[TaskCoverage]] = {}  # per stream, in training order
     quarantined: dict[str, Quarantined] = {}  # by clip id
-    warnings: list[Warning] = []
+    warnings: list[Caution] = []
     provenance: Provenance = Provenance()
     exam: dict[str, JsonValue] = {}  # what the comparability key is made of
     comparability_key: str = ""  # see avbench.results.comparability

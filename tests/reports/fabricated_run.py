@@ -15,6 +15,7 @@ from avbench.evaluation.examples import save_examples
 from avbench.evaluation.forgetting import summarise
 from avbench.evaluation.retrieval import DIRECTIONS, RetrievalResult, evaluate, similarity_matrix
 from avbench.results import (
+    Caution,
     DirectionResult,
     Efficiency,
     MedianRank,
@@ -27,7 +28,6 @@ from avbench.results import (
     RunDirectory,
     TaskCoverage,
     TaskResult,
-    Warning,
 )
 
 TITLES = ["Sports", "Music", "Vehicle", "People", "Animals", "Home & nature", "Others, part 1", "Others, part 2"]
@@ -156,7 +156,7 @@ def _results(titles: list[str], evaluations: list[RetrievalResult], recall_at: t
             ],
         },
         quarantined={"evaluation_t0_c1_9999": Quarantined(reason="no-audio", message="the file has no audio stream")},
-        warnings=[Warning(code="threads", message="One thread was chosen: two were slower on this machine.")],
+        warnings=[Caution(code="threads", message="One thread was chosen: two were slower on this machine.")],
         provenance=Provenance(
             command="avbench run --strategy stella --bench continual-synth --profile quick --seed 0",
             started="2026-11-20T09:12:44.120Z",

@@ -20,7 +20,7 @@ from avbench.reports import formats
 from avbench.reports.attention_figures import MOMENTS, PAIRS, STORIES, AttentionView, attention_view
 from avbench.reports.attention_pictures import FRAME_SIDE, frames_strip, spectrogram_strip
 from avbench.reports.localisation_figures import DomainView, localisation_views
-from avbench.results import RunDirectory, Warning
+from avbench.results import Caution, RunDirectory
 from avbench.results.localisation import Domain, Gain, Localisation, MapScore
 
 HOSTILE = '<script>alert(1)</script>"onload=x'
@@ -102,7 +102,7 @@ def fill(run: RunDirectory, clips: ExampleClips, moments: list[int], kinds: tupl
         save_attention(run.path / FOLDER, number, clips, SavedMaps(own, past))
 
 
-def view(run: RunDirectory, notes: list[Warning] | None = None) -> AttentionView | None:
+def view(run: RunDirectory, notes: list[Caution] | None = None) -> AttentionView | None:
     return attention_view(run, run.read_results(), [] if notes is None else notes)
 
 
@@ -189,7 +189,7 @@ def test_many_moments_are_thinned(tmp_path: Path) -> None:
 
 def test_without_maps_and_with_damaged_ones(tmp_path: Path) -> None:
     bare = fabricate(tmp_path / "bare")
-    notes: list[Warning] = []
+    notes: list[Caution] = []
     assert view(bare, notes) is None and not notes
     fill(bare, examples([0, 7], [-1, 0]), [0, 8])
     (bare.path / FOLDER / "after-08.npz").write_bytes(b"damaged")

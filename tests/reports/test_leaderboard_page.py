@@ -23,7 +23,7 @@ from avbench.reports.leaderboard.json_form import as_json
 from avbench.reports.leaderboard.page import render
 from avbench.reports.leaderboard.ranking import Score
 from avbench.reports.leaderboard.tracks import Board, build_board
-from avbench.results import Quarantined, Warning
+from avbench.results import Caution, Quarantined
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FIELDS = ("strategy", "profile", "bench", "order")
@@ -51,7 +51,7 @@ def hostile(folder: Path, port: int) -> Path:
             networks={"teacher": 0.7},
             **texts,
             quarantined={evil: Quarantined(reason=evil, message=evil)},
-            warnings=[Warning(code=evil, message=evil)],
+            warnings=[Caution(code=evil, message=evil)],
         )
         results = directory.read_results()
         provenance = results.provenance.model_copy(update={"processor": f"{evil} {seed}", "git_commit": evil})

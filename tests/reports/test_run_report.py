@@ -20,7 +20,7 @@ from avbench.errors import RunDirectoryError
 from avbench.reports.downloads import csv_download
 from avbench.reports.headline import cards, gallery_sizes
 from avbench.reports.run_report import render, write_report
-from avbench.results import Quarantined, RunDirectory, TaskResult, Warning
+from avbench.results import Caution, Quarantined, RunDirectory, TaskResult
 
 EMBEDDED = ("data:image/jpeg;base64,", "data:text/csv;charset=utf-8;base64,", "data:audio/mpeg;base64,")
 VOID = {"meta", "img", "input", "br", "path", "rect", "use"}
@@ -182,7 +182,7 @@ def test_nothing_from_data_becomes_markup(tmp_path: Path) -> None:
         profile=EVIL,
         order=EVIL,
         quarantined={f"../{EVIL}": Quarantined(reason=BREAKOUT, message=EVIL)},
-        warnings=[Warning(code=EVIL, message=EVIL + BREAKOUT)],
+        warnings=[Caution(code=EVIL, message=EVIL + BREAKOUT)],
     )
     page = assert_self_contained(render(directory))
     assert page.text.count("alert(1)") > 20

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from avbench.errors import RunDirectoryError
 from avbench.results import (
+    Caution,
     DirectionResult,
     Efficiency,
     MedianRank,
@@ -16,7 +17,6 @@ from avbench.results import (
     Results,
     TaskCoverage,
     TaskResult,
-    Warning,
     parse_results,
 )
 
@@ -47,7 +47,7 @@ def example(**changes):
         ),
         "coverage": {"train": [TaskCoverage(listed=10, usable=9, unreadable=1), TaskCoverage(listed=9, usable=9)]},
         "quarantined": {"abc": ("no-audio", "abc has no sound")},
-        "warnings": [Warning(code="synthetic", message="made-up clips")],
+        "warnings": [Caution(code="synthetic", message="made-up clips")],
         "provenance": Provenance(command="avbench run", threads=2),
         "comparability_key": "0123",
     }
