@@ -28,19 +28,46 @@ if (_checkout / "pyproject.toml").is_file() and all((_checkout / room / "__init_
     _meta_path.insert(0, _Rooms)  # before an installed checkout's finder: two checkouts must never be mixed
 
 if TYPE_CHECKING:
-    from avbench.downstream_run import evaluate_downstream
-    from avbench.runner import Run, resume, run
+    from avbench.api import check_installation as check_installation
+    from avbench.api import compare as compare
+    from avbench.api import leaderboard as leaderboard
+    from avbench.api import list_benchmarks as list_benchmarks
+    from avbench.api import list_strategies as list_strategies
+    from avbench.api import new_plugin as new_plugin
+    from avbench.api import open_run as open_run
+    from avbench.api import plan as plan
+    from avbench.api import prepare as prepare
+    from avbench.api import pretrain as pretrain
+    from avbench.api import render_world as render_world
+    from avbench.api import report as report
+    from avbench.api import reproduce as reproduce
+    from avbench.api import verify as verify
+    from avbench.downstream_run import evaluate_downstream as evaluate_downstream
+    from avbench.runner import Run as Run
+    from avbench.runner import resume as resume
+    from avbench.runner import run as run
+    from avbench.runner import run_config as run_config
 
-__all__ = ["Run", "__version__", "evaluate_downstream", "resume", "run"]
+_HOMES = {
+    "avbench.api": (
+        *("check_installation", "compare", "leaderboard", "list_benchmarks", "list_strategies", "new_plugin"),
+        *("open_run", "plan", "prepare", "pretrain", "render_world", "report", "reproduce", "verify"),
+    ),
+    "avbench.downstream_run": ("evaluate_downstream",),
+    "avbench.runner": ("Run", "resume", "run", "run_config"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"Run", "resume", "run"}:
-        from avbench import runner
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'avbench' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(runner, name)
-    if name == "evaluate_downstream":
-        from avbench.downstream_run import evaluate_downstream
+    return getattr(import_module(_HOME_OF[name]), name)
 
-        return evaluate_downstream
-    raise AttributeError(f"module 'avbench' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -23,7 +23,6 @@ from avbench import config as configuration
 from avbench import registry
 from avbench.config import RunConfig
 from avbench.errors import Interrupted, OccupiedError, RunDirectoryError
-from avbench.results.comparability import config_hash
 from avbench.results.directory import RunDirectory
 from avbench.results.journal import now
 from avbench.results.schema import Results
@@ -53,6 +52,17 @@ class Run:
     def results(self) -> Results:
         """The results so far; `status` says whether the run is complete."""
         return RunDirectory.open(self.directory).read_results()
+
+    def numbers(self) -> dict[str, Any]:
+        """The numbers behind the report's figures as dictionaries and lists; see `avbench.reports.numbers`."""
+        from avbench.reports.numbers import numbers
+
+        return numbers(RunDirectory.open(self.directory))
+
+    def _repr_html_(self) -> str:
+        from avbench.reports.notebook import as_html
+
+        return as_html(RunDirectory.open(self.directory))
 
     def report(self) -> Path:
         """Write and return `report.html`."""
@@ -124,7 +134,7 @@ def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
         results = opened.read_results()
         if results.status == "complete":
             return Run(opened.path)
-        if results.provenance.config_hash != config_hash(opened.config):
+        if results.provenance.config_hash != opened.written_config_hash():
             raise RunDirectoryError(
                 f"{opened.path / 'config.yaml'} was changed after the run had begun; put it back, or start a new run "
                 "with `avbench run --config`"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -76,11 +77,11 @@ class Tracking:
             self._step = event["step"]
         if event["event"] == "run_started":
             for name in self.config.trackers:
-                self._try(name, lambda name=name: self._begin(name))  # type: ignore[misc]
+                self._try(name, partial(self._begin, name))
         numbers = numbers_of(event)
         if numbers:
-            for name, tracker in list(self._open.items()):
-                self._try(name, lambda tracker=tracker: tracker.log(numbers, self._step))  # type: ignore[misc]
+            for tracked, tracker in list(self._open.items()):
+                self._try(tracked, partial(tracker.log, numbers, self._step))
 
     def close(self) -> None:
         """Let the trackers write down what is left."""

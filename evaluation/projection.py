@@ -72,7 +72,7 @@ def _principal(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]
 
 def _neighbours(points: NDArray[np.float64]) -> NDArray[np.float64]:
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     start, _ = _principal(points)
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)

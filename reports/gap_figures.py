@@ -84,7 +84,8 @@ def plane(projection: Projection, task_of: NDArray[np.integer[Any]], gap: float,
         rows = task_of == task
         for points in (projection.audio[rows], projection.video[rows]):
             box = _box("circle,pad=0.15", task_colour(int(task)))
-            axes.text(*np.median(points, axis=0), str(task + 1), ha="center", va="center", size=7.5, bbox=box, zorder=5)
+            across, up = np.median(points, axis=0)
+            axes.text(across, up, str(task + 1), ha="center", va="center", size=7.5, bbox=box, zorder=5)
     ends = np.stack([projection.audio.mean(axis=0), projection.video.mean(axis=0)])
     axes.plot(*ends.T, color=INK, linewidth=1.6, zorder=6)
     for end, colour in zip(ends, (AUDIO, VIDEO), strict=True):

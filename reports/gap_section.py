@@ -85,7 +85,9 @@ def _declines(
     figure = gap_declines(terms["largest"], terms["mean"], titles[:-1])
     described = "Decline of each earlier task’s modality gap at the end of the stream."
     drawn = Drawn(inline(figure, "gap-declines", described))
-    means = {variant: value for variant in variants if (value := decline(gap.after, variant)) is not None}
+    means: dict[str, float] = {
+        variant: value for variant in variants if (value := decline(gap.after, variant)) is not None
+    }
     rows = zip(titles, terms["largest"], terms["mean"], strict=False)
     table = csv_download("modality-gap-decline", ["task", "largest drop", "mean drop"], rows)
     return drawn, means, [table]
@@ -113,7 +115,8 @@ def _planes(directory: RunDirectory, results: Results) -> tuple[list[Planes], in
         return [], 0, [], "This run has kept no embeddings (it is older than that), so they can’t be drawn."
     first = next(iter(saved.values()))
     rows = spread(first.task_of, _CLIPS)
-    planes, columns = [], {}
+    planes: list[Planes] = []
+    columns: dict[str, Projection] = {}
     methods: tuple[Method, ...] = get_args(Method)
     for method in methods:
         found = {name: _projected(one, rows, method) for name, one in saved.items()}

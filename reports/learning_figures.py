@@ -27,7 +27,7 @@ def bars_of_tasks(values: Mapping[str, Sequence[float | None]], titles: Sequence
     for place, (direction, found) in enumerate(values.items()):
         lengths = [0.0 if value is None else value for value in found]
         axes.barh(rows + (place - 0.5) * height, lengths, height * 0.92, color=COLOURS[direction])
-    for row in (row for row in rows if all(found[row] is None for found in values.values())):
+    for row in (row for row in range(len(titles)) if all(found[row] is None for found in values.values())):
         axes.text(0.03 * largest, row, "not defined", color=MUTED, size=7.5, va="center")
     axes.axvline(0, color=MUTED, linewidth=0.9)
     axes.set_xlim(-largest, largest)

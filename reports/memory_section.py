@@ -51,7 +51,10 @@ def memory_view(results: Results, steps: Sequence[Event], borders: Sequence[floa
         accepted, table = _acceptance(steps, borders, results.efficiency.memory_capacity)
     header = ["after experience", *titles, "different clips", "offered so far", "accepted so far"]
     columns = zip(held.occupancy, held.distinct, held.visits, held.accepted, strict=True)
-    rows = [(str(count), *slots, *rest) for count, (slots, *rest) in enumerate(columns, start=1)]
+    rows = [
+        (str(count), *slots, different, offered, stored)
+        for count, (slots, different, offered, stored) in enumerate(columns, start=1)
+    ]
     return MemoryView(
         titles=titles,
         occupancy=occupancy,

@@ -72,8 +72,8 @@ class Stopwatch:
     def _event(self) -> Any:
         import torch
 
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record(torch.cuda.current_stream(self._cuda))  # type: ignore[no-untyped-call]
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self._cuda))
         return event
 
     def _settle(self) -> None:
