@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 import avbench
 
@@ -18,13 +21,17 @@ ROOMS = {"avbench": "avbench"} | {
 
 
 @pytest.fixture(scope="module")
-def setuptools() -> dict[str, Any]:
-    """The section of the build backend."""
+def pyproject() -> dict[str, Any]:
+    """What pyproject.toml says."""
     if not (ROOT / "pyproject.toml").is_file():
         pytest.skip("an installed avbench has no pyproject.toml")
-    settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
-        "setuptools"
-    ]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def setuptools(pyproject: dict[str, Any]) -> dict[str, Any]:
+    """The section of the build backend."""
+    settings: dict[str, Any] = pyproject["tool"]["setuptools"]
     return settings
 
 
@@ -54,3 +61,10 @@ def test_every_file_beside_the_modules_is_listed(setuptools: dict[str, Any]) -> 
             if not any(fnmatch(path, pattern) for pattern in data.get(home, [])):
                 missing.append(f"{home}: {path}")
     assert not missing
+
+
+def test_every_numpy_that_may_be_installed_refuses_to_pickle(pyproject: dict[str, Any]) -> None:
+    """Before 2.2, `savez(allow_pickle=False)` stored an array of that name, and pickled objects all the same."""
+    needed = {one.name: one.specifier for one in map(Requirement, pyproject["project"]["dependencies"])}
+    assert "2.2.0" in needed["numpy"] and "2.1.3" not in needed["numpy"]
+    assert all("allow_pickle" in inspect.signature(save).parameters for save in (np.savez, np.savez_compressed))
