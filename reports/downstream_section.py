@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -67,10 +67,7 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
     judged = [(_name(result, one), one) for result in group for one in result.evaluations]
     scores = {metric: [one.scores.get(metric) for _, one in judged] for metric in first.metrics}
     highest = {metric: max((s.value for s in found if s), default=0.0) for metric, found in scores.items()}
-    rows = [
-        Row(name, cells, [cell is not None and cell.value == highest[m] for m, cell in zip(scores, cells, strict=True)])
-        for (name, _), cells in zip(judged, zip(*scores.values(), strict=True), strict=True)
-    ]
+    rows = [_row(name, [found[place] for found in scores.values()], highest) for place, (name, _) in enumerate(judged)]
     headline, titles = first.metrics[0], [task.title for task in results.tasks]
     per_task = [(name, one.per_task[headline]) for name, one in judged if len(one.per_task.get(headline, ())) > 1]
     fitting = [(name, values) for name, values in per_task if len(values) == len(titles)]
@@ -91,6 +88,11 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
         notes=list(dict.fromkeys([*_differences(group), *(w.message for result in group for w in result.warnings)])),
         download=_download(first, judged),
     )
+
+
+def _row(name: str, cells: list[Score | None], highest: Mapping[str, float]) -> Row:
+    best = [cell is not None and cell.value == top for cell, top in zip(cells, highest.values(), strict=True)]
+    return Row(name, cells, best)
 
 
 def _name(result: DownstreamResult, one: Evaluation) -> str:

@@ -86,7 +86,8 @@ def _entry(text: str) -> Entry | Malformed:
         place = absolute(path)
     except ValueError as error:
         return Malformed(text, f"{VARIABLE} holds {text[:200]!r}: {error}")
-    return Entry(kind or "strategies", name or kebab(attribute), place, attribute)
+    chosen = next((each for each in get_args(Kind) if each == kind), "strategies")
+    return Entry(chosen, name or kebab(attribute), place, attribute)
 
 
 class _Finder:

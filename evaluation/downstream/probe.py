@@ -229,4 +229,5 @@ class _Features:
         bf16 = self.bench.config.precision == "bf16"
         with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
             found = self.task.encode(self.net, Batch.from_wire(audio, video, names, device)).float()
-        return found.unflatten(0, (len(views), -1))
+        features: Tensor = found.unflatten(0, (len(views), -1))
+        return features

@@ -18,6 +18,7 @@ from pydantic import Field
 from avbench.batch import Batch
 from avbench.benchmarks.another_world import another_world
 from avbench.benchmarks.continual_synth import ContinualSynth
+from avbench.benchmarks.dataset_clips import DatasetClips
 from avbench.benchmarks.msrvtt import SplitName
 from avbench.benchmarks.streams import Clip, Coverage, build_scenario
 from avbench.config import Positive, Section
@@ -35,6 +36,7 @@ from avbench.training.session import Session
 from avbench.training.strategy import AudioVideoStrategy
 from avbench.training.template import AudioVideoPretraining
 
+SOUNDLESS = frozenset({"no-audio", "silent"})  # reasons for which the protocol leaves a clip out
 AVERAGE = "Avg"  # of all recalls: the headline
 
 
@@ -67,12 +69,11 @@ class FineTunedRetrieval(DownstreamTask):
         """Clips of MSR-VTT with sound, or of another embedded world; there is nothing to validate."""
         if isinstance(self.place.benchmark, ContinualSynth) and self.place.root is None:
             return self._rendered(self.place.benchmark, progress)
-        from avbench.benchmarks.msrvtt_clips import MSRVTTClips
-
-        clips = MSRVTTClips(self.place.benchmark, self.place.root, self.options.split)
-        store, coverage, report = clips.prepare(progress)
-        parts = {part: [name for name in names if name in set(store.clip_ids)] for part, names in clips.found.items()}
-        return _splits("MSR-VTT", False, store, parts, coverage, report.quarantined)
+        clips = DatasetClips(self.place.benchmark, "msrvtt", self.place.root, self.options.split, SOUNDLESS)
+        store, coverage, quarantined = clips.prepare({"train": "train", "test": "test"}, progress)
+        ready = set(store.clip_ids)
+        parts = {part: [clip_id for clip_id in clips.listed(part) if clip_id in ready] for part in coverage}
+        return _splits("MSR-VTT", False, store, parts, coverage, quarantined)
 
     def _rendered(self, benchmark: ContinualSynth, progress: Progress | None) -> Splits:
         other = another_world(benchmark, self.options.train_clips, self.options.test_clips)
@@ -85,8 +86,8 @@ class FineTunedRetrieval(DownstreamTask):
     def evaluate(self, net: AudioVideoMAE, splits: Splits, bench: Workbench) -> Scores:
         """Fine-tune, then rank the partner of every test clip among all of them."""
         losses = _FineTuning(self.options, net, splits.train, bench).run()
-        embedded = _embed(net, splits.test, bench)
-        found = dict(zip(DIRECTIONS, (ranks(*embedded), ranks(*reversed(embedded))), strict=True))
+        audio, video = _embed(net, splits.test, bench)
+        found = dict(zip(DIRECTIONS, (ranks(audio, video), ranks(video, audio)), strict=True))
         depths = dict.fromkeys(self.options.recall_at)
         hits = {_name(way, k): 100.0 * (found[way] <= k).double().numpy() for way in DIRECTIONS for k in depths}
         chance = {_name(way, k): chance_recall(k, len(splits.test)) for way in DIRECTIONS for k in depths}
