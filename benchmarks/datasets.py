@@ -122,8 +122,9 @@ class DatasetOnDisk:
         rate = self.frames_per_second or dataset.frames_per_second
         index = index_media(self.listing.folder, dataset.parse, rate)
         if not len(index):
-            odd = index.unparsed
+            odd, heard = index.unparsed, len(index.sound_only)
             others = f" ({len(odd)} media files have other names, such as {odd[0].name})" if odd else ""
+            others += f" ({heard:,} files of sound alone are there, which don't do)" if heard else ""
             raise DataError(
                 f"no clip of {dataset.title}: looked for {dataset.file_names} (mp4, webm or mkv), or extracted "
                 f"pictures and sound, in {self.listing.folder} and every folder below it{others}. {dataset.how_to_get}"
