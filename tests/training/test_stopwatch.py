@@ -3,6 +3,7 @@
 import time
 
 import pytest
+import torch
 
 from avbench.training.stopwatch import Stopwatch
 
@@ -45,3 +46,38 @@ def test_a_resumed_run_reports_the_whole_time() -> None:
         time.sleep(0.01)
     assert other.total("data") >= watch.total("data") + 0.01
     assert other.total("backward") == 0.0
+
+
+class Moment:
+    """An event of a pretend GPU, which is a second behind its host: nobody may read it before it has happened."""
+
+    clock = 0.0
+    waited = 0
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+
+    def record(self, stream: object) -> None:
+        Moment.clock += 1.0
+        self.at, self.known = Moment.clock, False
+
+    def synchronize(self) -> None:
+        Moment.waited += 1
+        self.known = True
+
+    def elapsed_time(self, later: "Moment") -> float:
+        return 1000 * (later.at - self.at)
+
+
+def test_on_a_gpu_the_borders_are_events_and_only_reading_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", Moment)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    watch = Stopwatch(torch.device("cuda"))
+    for _ in range(3):
+        with watch.measure("update"), watch.measure("strategy"), watch.measure("forward"):
+            pass
+    assert Moment.waited == 0
+    # Six borders a round, a second apart: each outer bucket is entered and left around the inner one.
+    assert watch.state_dict() == {"update": 6.0, "strategy": 6.0, "forward": 3.0}
+    assert Moment.waited == 1
+    assert watch.total() == 15.0 and Moment.waited == 1
