@@ -23,6 +23,7 @@ from avbench.cli import (
     reproduce,
     resume,
     run,
+    weights,
 )
 from avbench.cli.failures import Invocation, cancelled, explain
 from avbench.errors import UsageError
@@ -77,6 +78,7 @@ app.command("list")(listing.list_plugins)
 app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.command("pretrain")(pretrain.pretrain)
+app.add_typer(weights.app, name="weights")
 app.command("doctor")(doctor.doctor)
 
 

@@ -22,6 +22,9 @@ from avbench.training import weights
 
 FORMAT = "avbench-weights-1"
 SIZES = ("clip", "model")  # the sections of the configuration that a file's metadata keeps
+# What every file says of itself anew, whatever it was made from.
+OWN = frozenset({"format", "kind", "avbench", "created", "clip", "model", "parameters", "dtype", "tensors_sha256"})
+_PLAIN = frozenset({"format"})  # read before anything is parsed
 Card = dict[str, Any]
 
 
@@ -87,11 +90,14 @@ def write(path: Path, tensors: Mapping[str, Tensor], card: Card, beside: Mapping
     Raises:
         CheckpointError: the file can't be written; nothing of it is left.
     """
-    metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in card.items()}
+    metadata = {key: json.dumps(value) if key not in _PLAIN else str(value) for key, value in card.items()}
     written = []
     try:
         with replacing(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
+            temporary.touch()
+            mode = temporary.stat().st_mode  # as of any file; the format's own writer lets nobody else read
+            save_file(_apart(tensors), temporary, metadata=metadata)
+            temporary.chmod(mode)
         written.append(path)
         full = card | {"file": path.name, "file_sha256": weights.digest(path), "bytes": path.stat().st_size}
         machine, people = companions(path)
@@ -105,6 +111,17 @@ def write(path: Path, tensors: Mapping[str, Tensor], card: Card, beside: Mapping
             raise CheckpointError(f"can't write the weights {path}: {error}") from None
         raise
     return full
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, none sharing memory with another, which the format does not allow."""
+    found: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in taken else tensor.contiguous()
+        taken.add(place)
+    return found
 
 
 def markdown(card: Mapping[str, Any]) -> str:
@@ -136,6 +153,14 @@ def sizes_in(path: Path) -> tuple[ClipShape, ModelConfig] | None:
         return validate(ClipShape, given[0], "clip"), validate(ModelConfig, given[1], "model")
     except (ValueError, RecursionError, UsageError) as error:
         raise CheckpointError(f"the metadata of {path} is damaged: {error}") from None
+
+
+def parsed(value: str) -> Any:
+    """A value of the metadata that `write` wrote; text that is not JSON as it is."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def _shown(value: Any) -> str:

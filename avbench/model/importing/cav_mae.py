@@ -71,11 +71,12 @@ class CAVMAE(CheckpointSource):
         """On the decoder, and on fusion blocks that CAV-MAE does not have."""
         names = list(names)
         found = ["CAV-MAE decodes audio and video as one sequence, STELLA's model separately: losses differ at first"]
-        if made := self.model.fusion_depth - depth(names, "blocks_u"):
-            blocks = f"{made} fusion block{'s are' if made > 1 else ' is'}"
+        shared = depth(names, "blocks_u")
+        if made := self.model.fusion_depth - shared:
+            exact = f"--set model.unimodal_depth={self.model.unimodal_depth + made} --set model.fusion_depth={shared}"
             found.append(
-                f"{blocks} made of encoder blocks ({self.fusion_from}; see --fusion-from), so embeddings differ from "
-                "CAV-MAE's; --set model.unimodal_depth=11 --set model.fusion_depth=1 imports it exactly"
+                f"{made} of the model's {self.model.fusion_depth} fusion blocks comes from the encoders (--fusion-from "
+                f"{self.fusion_from}), so embeddings differ from CAV-MAE's; {exact} imports it exactly"
             )
         return found
 
