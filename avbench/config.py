@@ -7,7 +7,7 @@ directory needs nothing else to be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -39,6 +39,11 @@ class Section(BaseModel):
     """A part of the configuration: immutable, every number finite, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+    @classmethod
+    def following(cls) -> Mapping[str, Collection[str]]:
+        """By option, the other options whose defaults it decides on."""
+        return {}
 
 
 class ClipShape(Section):
@@ -224,12 +229,39 @@ def resolve(
     from avbench import registry
 
     bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
-    presets = strategy_plugin.card().get("presets", {})
-    layers = [presets.get(name, {}) for name in ("default", bench, f"{bench}/{profile}")]
+    presets, name = strategy_plugin.card().get("presets", {}), bench_plugin.name
+    layers = [presets.get(layer, {}) for layer in ("default", name, f"{name}/{profile}")]
     layers += [*map(read_yaml, files), *overrides]
-    config = _resolve_data(bench_plugin, strategy, profile, layers)
-    options = validate(strategy_plugin.load().Config, config.options, "options")
+    section: type[Section] = strategy_plugin.load().Config
+    layers = _without_stale_options(layers, section.following())
+    config = _resolve_data(bench_plugin, strategy_plugin.qualified_name, profile, layers)
+    options = validate(section, config.options, "options")
     return config.model_copy(update={"options": options.model_dump(mode="json")})
+
+
+def _without_stale_options(
+    layers: Sequence[Mapping[str, Any]], following: Mapping[str, Collection[str]]
+) -> list[Mapping[str, Any]]:
+    """The layers, less the options that only followed from another one which a later layer sets to something else.
+
+    A saved configuration gives all options; the variant that is then chosen over it must not be one by name alone.
+    """
+    kept: list[Mapping[str, Any]] = []
+    for layer in layers:
+        options = layer.get("options")
+        for leader, followers in following.items() if isinstance(options, Mapping) else ():
+            known = [one["options"][leader] for one in kept if leader in (one.get("options") or {})]
+            if leader in options and known and options[leader] != known[-1]:
+                kept = [_less(one, followers) for one in kept]
+        kept.append(layer)
+    return kept
+
+
+def _less(layer: Mapping[str, Any], names: Collection[str]) -> Mapping[str, Any]:
+    options = layer.get("options")
+    if not isinstance(options, Mapping):
+        return layer
+    return {**layer, "options": {key: value for key, value in options.items() if key not in names}}
 
 
 def resolve_benchmark(bench: str, profile: str = "quick", *, overrides: Sequence[Mapping[str, Any]] = ()) -> RunConfig:
@@ -254,7 +286,7 @@ def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Seq
     values: dict[str, Any] = profiles[profile]
     for layer in (bench_plugin.card().get("orders", {}).get(f"{order}/{profile}", {}), *layers):
         values = merge(values, layer)
-    values = values | {"strategy": strategy, "bench": bench_plugin.name, "profile": profile}
+    values = values | {"strategy": strategy, "bench": bench_plugin.qualified_name, "profile": profile}
     config: RunConfig = validate(RunConfig, values, "")
     data = validate(bench_plugin.load().Config, config.data, "data")
     return config.model_copy(update={"data": data.model_dump(mode="json")})

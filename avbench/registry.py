@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -72,5 +73,6 @@ def _contested(claims: Sequence[Plugin]) -> Plugin:
     remedy = "remove all but one"
     if len(set(distributions)) == len(claims):
         remedy = f"write {' or '.join(f'{first.name}@{name}' for name in distributions)}, or {remedy}"
+    rivals = tuple(replace(plugin, contested=True) for plugin in claims)
     problem = f"the {SINGULAR[first.kind]} {first.name!r} is registered {len(claims)} times: {targets}; {remedy}"
-    return Plugin(first.kind, first.name, "?", origins, "", problem=problem, rivals=tuple(claims))
+    return Plugin(first.kind, first.name, "?", origins, "", problem=problem, rivals=rivals)

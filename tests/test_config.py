@@ -1,6 +1,7 @@
 """What a configuration refuses before anything starts: impossible values, ambiguous YAML, names that mean nothing."""
 
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -146,3 +147,21 @@ def test_short_values_are_shown_in_full():
 def test_names_that_are_no_text_are_refused():
     with pytest.raises(ValueError, match="not valid UTF-8"):
         absolute("clips-\udcff")
+
+
+@pytest.mark.parametrize("strategy", ["er", "derpp", "gmed", "esmer", "cls-er"])
+def test_a_variant_chosen_over_a_saved_configuration_is_that_variant(strategy: str, tmp_path: Path) -> None:
+    bench, faithful = "continual-synth", [{"options": {"variant": "faithful"}}]
+    saved = tmp_path / "config.yaml"
+    saved.write_text(dump(resolve(strategy, bench)))
+    direct = resolve(strategy, bench, overrides=faithful)
+    assert resolve(strategy, bench, files=[saved], overrides=faithful) == direct != resolve(strategy, bench)
+    saved.write_text(dump(direct))
+    assert resolve(strategy, bench, files=[saved]) == direct
+    back = [{"options": {"variant": "stella"}}]
+    assert resolve(strategy, bench, files=[saved], overrides=back) == resolve(strategy, bench)
+
+
+def test_options_given_beside_a_variant_stay_as_given() -> None:
+    given = [{"options": {"replay_loss": "joint"}}, {"options": {"variant": "faithful"}}]
+    assert resolve("er", "continual-synth", overrides=given).options["replay_loss"] == "joint"

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from tiny_run import STEPS, TINY, options
 
 import avbench
 from avbench import registry
+from avbench.config import read_yaml
+from avbench.errors import RunDirectoryError
+from avbench.results import config_hash
 from avbench.training import checkpoint as checkpoints
 
 
@@ -114,3 +118,22 @@ def test_asked_to_stop_a_run_saves_says_so_and_can_be_resumed(tmp_path: Path) ->
     whole = avbench.run("stella", "continual-synth", out=tmp_path / "whole", **TINY, **options("stella"))
     assert_same_end(whole, resumed)
     assert avbench.resume(stopped).results == resumed.results  # complete: nothing more to do
+
+
+def test_a_run_begun_before_a_setting_existed_can_be_resumed_and_a_changed_one_can_not(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    assert end_at(start("er", begun, tmp_path), begun, 3, signal.SIGTERM) == 75
+    values = read_yaml(begun / "config.yaml")
+    del values["evaluation"]["keep_weights"]  # as an avbench wrote it that knew no such setting
+    (begun / "config.yaml").write_text(yaml.safe_dump(values))
+    results = json.loads((begun / "results.json").read_text())
+    results["provenance"]["config_hash"] = config_hash(values)
+    (begun / "results.json").write_text(json.dumps(results))
+    whole = avbench.run("er", "continual-synth", out=tmp_path / "whole", **TINY, **options("er"))
+    assert_same_end(whole, avbench.resume(begun))
+
+    results["status"], values["seed"] = "interrupted", 7
+    (begun / "results.json").write_text(json.dumps(results))
+    (begun / "config.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(RunDirectoryError, match="was changed after the run had begun"):
+        avbench.resume(begun)

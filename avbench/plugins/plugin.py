@@ -36,6 +36,7 @@ class Plugin:
         where: what people know the target as, if not as that.
         problem: why it can't be used, as far as that is known without importing it.
         rivals: where several distributions claim one name, all of them.
+        contested: it is one of such rivals.
     """
 
     kind: Kind
@@ -46,6 +47,12 @@ class Plugin:
     where: str = ""
     problem: str = ""
     rivals: tuple[Plugin, ...] = ()
+    contested: bool = False
+
+    @property
+    def qualified_name(self) -> str:
+        """What it has to be called to be found again: with its distribution only where others claim the name."""
+        return f"{self.name}@{self.distribution}" if self.contested else self.name
 
     def card(self) -> dict[str, Any]:
         """What the YAML file beside the module says, or nothing when there is none; imports nothing.

@@ -78,9 +78,13 @@ def comparable(first: Results, second: Results) -> bool:
     return first.comparability_key == second.comparability_key and len(memories) < 2
 
 
-def config_hash(config: RunConfig) -> str:
-    """A hash of the whole resolved configuration but its trackers: runs with the same hash were told the same."""
-    return stable_hash(config.model_dump(mode="json", exclude={"trackers"}))
+def config_hash(config: RunConfig | Mapping[str, Any]) -> str:
+    """A hash of the whole resolved configuration but its trackers: runs with the same hash were told the same.
+
+    Of a mapping, such as a run's `config.yaml` as it was written, it needs no key that has come since.
+    """
+    values = config.model_dump(mode="json") if isinstance(config, RunConfig) else config
+    return stable_hash({key: value for key, value in values.items() if key != "trackers"})
 
 
 def stable_hash(content: Any) -> str:

@@ -12,6 +12,7 @@ from avbench.config import RunConfig, dump, read_yaml, validate
 from avbench.errors import OccupiedError, RunDirectoryError, UsageError
 from avbench.paths import check_name
 from avbench.results.atomic import CONFIG, REPORT, unwritable, write_atomically
+from avbench.results.comparability import config_hash
 from avbench.results.journal import Journal
 from avbench.results.schema import Results, how_to_replace, parse_results
 from avbench.wording import shortened
@@ -109,6 +110,14 @@ class RunDirectory:
         except UsageError as error:
             raise RunDirectoryError(f"the configuration {path / CONFIG} is damaged: {error}") from error
         return cls(path, config)
+
+    def written_config_hash(self) -> str:
+        """The `config_hash` of `config.yaml` as it is written there, without defaults that this avbench adds.
+
+        Raises:
+            UsageError: it can't be read.
+        """
+        return config_hash(read_yaml(self.path / CONFIG))
 
     @property
     def checkpoints(self) -> Path:

@@ -6,7 +6,7 @@ different; the order in which the pieces run is written once, in `training_loss`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
@@ -47,10 +47,16 @@ class ReplayConfig(Section):
     def _of_variant(cls, values: Any) -> Any:
         if not isinstance(values, Mapping) or values.get("variant") != "faithful":
             return values
-        defaults: dict[str, Any] = {}
-        for kind in reversed(cls.__mro__):
-            defaults |= vars(kind).get("faithful", {})
-        return defaults | dict(values)
+        return cls._faithful() | dict(values)
+
+    @classmethod
+    def following(cls) -> Mapping[str, Collection[str]]:
+        """What `variant` decides on."""
+        return {"variant": cls._faithful()}
+
+    @classmethod
+    def _faithful(cls) -> dict[str, Any]:
+        return {name: value for kind in reversed(cls.__mro__) for name, value in vars(kind).get("faithful", {}).items()}
 
 
 class AudioVideoStrategy(BaseSGDPlugin):

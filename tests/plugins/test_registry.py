@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from avbench import registry
+from avbench.config import resolve
 from avbench.errors import PluginError, UsageError
 
 Install = Callable[..., Path]
@@ -146,3 +147,15 @@ def test_every_own_plugin_and_card_is_sound() -> None:
         for plugin in registry.plugins(kind).values():  # type: ignore[arg-type]
             plugin.check()
             assert plugin.card()["summary"]
+
+
+def test_a_qualified_name_means_the_same_run_and_stays_qualified_only_where_it_must(install: Install) -> None:
+    plain = resolve("stella", "continual-synth")
+    assert resolve("stella@avbench", "continual-synth@avbench") == plain
+    copy = "from avbench.benchmarks.continual_synth import ContinualSynth\n"
+    install("rival-dist", {"continual-synth": "rival:ContinualSynth"}, {"rival.py": copy}, kind="benchmarks")
+    install("other-dist", {"stella": "other:Method"}, {"other.py": GOOD})
+    ours = resolve("stella@avbench", "continual-synth@avbench")
+    assert (ours.strategy, ours.bench) == ("stella@avbench", "continual-synth@avbench")
+    assert ours.model_copy(update={"strategy": plain.strategy, "bench": plain.bench}) == plain  # the same presets
+    assert registry.find("benchmarks", ours.bench).load()(ours).inspect().tasks

@@ -25,17 +25,18 @@ TINY: dict[str, Any] = {
 def write_distribution(
     folder: Path,
     name: str,
-    strategies: Mapping[str, str] | None = None,
+    plugins: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
     version: str = "1.0",
     entry_points: str | None = None,
+    kind: str = "strategies",
 ) -> None:
-    """Write a distribution into `folder`: `strategies` by name -> target, and its other `files`."""
+    """Write a distribution into `folder`: `plugins` of one kind by name -> target, and its other `files`."""
     metadata = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = "".join(f"{key} = {target}\n" for key, target in (strategies or {}).items())
-    (metadata / "entry_points.txt").write_text(entry_points or f"[avbench.strategies]\n{lines}")
+    lines = "".join(f"{key} = {target}\n" for key, target in (plugins or {}).items())
+    (metadata / "entry_points.txt").write_text(entry_points or f"[avbench.{kind}]\n{lines}")
     for path, text in (files or {}).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
