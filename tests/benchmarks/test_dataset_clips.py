@@ -41,11 +41,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     return resolve("finetune", "continual-synth", overrides=[merge(SMALL, data)])
 
 
-@pytest.fixture(scope="module")
-def lenient() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("avbench.benchmarks.dataset_clips.UNREADABLE_SHARE", 0.5)  # a miniature is half made of defects
-        yield
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A miniature is half made of defects."""
+    monkeypatch.setattr("avbench.benchmarks.dataset_clips.UNREADABLE_SHARE", 0.5)
 
 
 def test_what_has_no_sound_is_left_out_and_what_is_broken_is_counted(

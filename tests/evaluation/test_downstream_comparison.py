@@ -1,0 +1,111 @@
+"""Downstream results of several seeds together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from avbench.errors import RunDirectoryError, UsageError
+from avbench.evaluation.downstream.comparison import difference, estimate, load
+from avbench.evaluation.downstream.judging import evaluation_of, summaries
+from avbench.evaluation.downstream.task import Scores, Split
+from avbench.results.downstream import DownstreamResult, Evaluation, Score
+from avbench.results.schema import Provenance
+
+RANDOM = np.random.default_rng(1)
+
+
+def result(seed: int, values: list[float | None], **changes: Any) -> DownstreamResult:
+    known = [value for value in values if value is not None]
+    score = Score(value=sum(known) / len(known), low=0, high=100, chance=10)
+    evaluation = Evaluation(after=8, scores={"top-1": score}, outcomes={"top-1": values})
+    fields: dict[str, Any] = {
+        "task": "classification", "task_version": "1", "title": "Classification", "variant": "paper", "options": {},
+        "backbone": "trained", "strategy": "er", "bench": "continual-synth", "profile": "quick", "seed": seed,
+        "evaluated_model": "working", "dataset": "noise", "synthetic": True, "metrics": ["top-1"],
+        "examples": [str(number) for number in range(len(values))], "evaluations": [evaluation],
+        "provenance": Provenance(clip_list_hash="same"),
+    }  # fmt: skip
+    return DownstreamResult(**fields | changes)
+
+
+def hits(share: float) -> list[float | None]:
+    return [100.0 * value for value in (RANDOM.random(200) < share)]
+
+
+def test_the_mean_over_seeds_lies_inside_its_interval() -> None:
+    results = [result(seed, hits(0.6)) for seed in range(3)]
+    found = estimate(results, "top-1")
+    assert found.value == pytest.approx(np.mean([one.final.scores["top-1"].value for one in results]))
+    assert found.low < found.value < found.high
+
+
+def test_a_difference_is_paired_by_example() -> None:
+    first = [result(seed, hits(0.5)) for seed in range(3)]
+    values = [[100.0 - (value or 0.0) for value in one.final.outcomes["top-1"]] for one in first]
+    same = [result(seed, one.final.outcomes["top-1"]) for seed, one in enumerate(first)]
+    other = [result(seed, list(one)) for seed, one in enumerate(values)]
+    assert difference(first, same, "top-1").standard_error == 0
+    assert difference(first, other, "top-1").standard_error > 0
+
+
+def test_examples_for_which_a_metric_is_undefined_are_left_out_everywhere() -> None:
+    first, second = [result(0, [100.0, None, 0.0, 100.0])], [result(0, [0.0, 100.0, 0.0, None])]
+    assert difference(first, second, "top-1").value == pytest.approx(50.0)
+
+
+def test_what_was_not_measured_alike_is_not_compared() -> None:
+    other = result(1, hits(0.5), provenance=Provenance(clip_list_hash="another"))
+    with pytest.raises(UsageError, match="not measured alike"):
+        estimate([result(0, hits(0.5)), other], "top-1")
+    with pytest.raises(UsageError, match="no outcomes of 'mAP'"):
+        estimate([result(0, hits(0.5))], "mAP")
+
+
+def test_a_missing_result_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunDirectoryError, match=r"retrieval\.json.*avbench eval"):
+        load([tmp_path], "retrieval")
+
+
+def test_outcomes_and_examples_belong_together() -> None:
+    with pytest.raises(ValueError, match="1 outcomes of 2 examples"):
+        result(0, [100.0], examples=["a", "b"])
+
+
+# --- one backbone -----------------------------------------------------------------------------------------------------
+
+
+def split(count: int, tasks: int) -> Split:
+    import torch
+
+    names = tuple(str(number) for number in range(count))
+    return Split(names, torch.zeros(count), None, tuple(n * tasks // count for n in range(count)))  # type: ignore
+
+
+def test_scores_are_means_with_intervals_over_examples() -> None:
+    values = np.array([100.0, 0, 100, 100, np.nan, 0])
+    found = evaluation_of(Scores({"a": values}, {"a": 50.0}), split(6, 2), 4, 2)
+    known = values[~np.isnan(values)]
+    score, error = found.scores["a"], known.std(ddof=1) / np.sqrt(5)
+    assert score.value == pytest.approx(known.mean()) and score.high - score.value == pytest.approx(2.776 * error, 1e-3)
+    assert found.per_task["a"] == [pytest.approx(200 / 3), pytest.approx(50.0)] and found.outcomes["a"][4] is None
+
+
+def test_pooled_metrics_are_resampled_and_computed_per_task() -> None:
+    values = np.arange(12.0)
+    scores = Scores({}, {"top": 3.0}, pooled={"top": lambda rows: float(values[rows].max())})
+    found = evaluation_of(scores, split(12, 3), 1, 3)
+    assert found.scores["top"].value == 11 and found.per_task["top"] == [3, 7, 11]
+    assert found.scores["top"].low < found.scores["top"].high == 11
+
+
+def test_accuracy_and_forgetting_of_a_known_matrix() -> None:
+    rows = [[5.0, 1, 1], [3, 6, 2], [2, 4, 7]]
+    score = Score(value=1, low=0, high=2, chance=0)
+    evaluations = [Evaluation(after=t + 1, scores={"a": score}, per_task={"a": row}) for t, row in enumerate(rows)]
+    found = summaries(evaluations, 3)["a"]
+    assert (found.forgetting_paper, found.forgetting_official) == (2.5, 0.0)
+    assert found.accuracy == pytest.approx(13 / 3) and found.learned == 6
