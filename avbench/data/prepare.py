@@ -178,7 +178,7 @@ def _build_in_pool(work: _Work, missing: Iterable[str], jobs: int, in_flight: in
         except BrokenProcessPool:
             # A decoder brought its process down, or took too long. One clip at a time shows which it was.
             suspects = list(running.values())
-            if in_flight == 1:
+            if in_flight == 1 and suspects:
                 yield work.give_up(suspects[0], time.monotonic() - started)
             else:
                 yield from _build_in_pool(work, suspects, jobs=1, in_flight=1)
