@@ -15,6 +15,7 @@ from torch import Tensor
 from avbench.batch import Batch
 from avbench.model.masking import Keep
 from avbench.model.patches import gather_tokens, patchify_audio, patchify_video
+from avbench.model.precision import full_precision
 from avbench.strategies.derpp import DERPlusPlus
 from avbench.strategies.patch_selection import MODALITIES
 from avbench.strategies.stella import Stella
@@ -81,7 +82,8 @@ class StellaPlus(Stella):
         stored = fields[f"patches_{modality}"].to(self.context.device, non_blocking=True)
         places = fields[f"ids_{modality}"].long().argsort(dim=1)
         missing = stored.new_zeros(len(stored), places.shape[1] - stored.shape[1], stored.shape[2])
-        return gather_tokens(torch.cat([stored, missing], dim=1), places)
+        with full_precision(stored):  # autocast would cast what is joined, and knows no bytes and no float16
+            return gather_tokens(torch.cat([stored, missing], dim=1), places)
 
     def remember(self, step: Step) -> tuple[dict[str, Tensor], Tensor | None]:
         """STELLA's payload without whole clips."""

@@ -77,6 +77,18 @@ def _check_untouched(session: Session, where: str) -> None:
             raise Violation(f"the stream's clips are changed in place {where}", "work on a copy: `clone()`")
 
 
+def precision(trial: Trial) -> None:
+    """The same steps in mixed precision: bfloat16 where PyTorch's autocast computes in it, replay included."""
+    session = trial.session(precision="bf16")
+    for number, rows in enumerate(full_batches()):
+        try:
+            step(session, rows)
+        except RuntimeError as error:
+            remedy = "wrap what must not be cast in `avbench.model.precision.full_precision`"
+            raise Violation(f"with --precision bf16 step {number + 1} fails: {error}", remedy) from error
+        _check_finite(session, f"in step {number + 1} with --precision bf16")
+
+
 def determinism(trial: Trial) -> None:
     """One seed gives one result, another seed another, and no number comes from a global generator."""
     end, ends = trial.end, []

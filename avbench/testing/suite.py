@@ -22,6 +22,7 @@ from avbench.training.strategy import AudioVideoStrategy
 _ALWAYS: dict[str, Callable[[Trial], None]] = {
     "options": general.options,
     "batches": general.batches,
+    "precision": general.precision,
     "determinism": general.determinism,
     "resume": general.resume,
     "task-free": general.task_free,
@@ -40,10 +41,10 @@ def check_strategy(
 ) -> None:
     """Check that a strategy keeps what avbench asks of every strategy.
 
-    That is: a mistyped option is refused; batches of any size train, also with an empty memory; one seed gives one
-    result; a resumed run ends as an uninterrupted one, to the bit; boundaries between tasks change nothing; the memory
-    keeps its bounds; clips, masks and memory are drawn as ER draws them; and with its own term switched off the method
-    is ER, to the bit.
+    That is: a mistyped option is refused; batches of any size train, also with an empty memory and in mixed precision;
+    one seed gives one result; a resumed run ends as an uninterrupted one, to the bit; boundaries between tasks change
+    nothing; the memory keeps its bounds; clips, masks and memory are drawn as ER draws them; and with its own term
+    switched off the method is ER, to the bit.
 
     Args:
         strategy: the class.

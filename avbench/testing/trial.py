@@ -70,11 +70,16 @@ class Trial:
         """The options as the strategy gets them."""
         return validate(self.strategy.Config, self.options, "options")
 
-    def session(self, seed: int = 0) -> Session:
-        """A new session that has trained nothing, its template attached to a store of clips of noise."""
+    def session(self, seed: int = 0, **values: Any) -> Session:
+        """A new session that has trained nothing, its template attached to a store of clips of noise.
+
+        Args:
+            seed: the run's.
+            values: further fields of the run's configuration.
+        """
         config = RunConfig(
             strategy="on-trial", bench="noise", seed=seed, device="cpu", threads=1, clip=SHAPE, model=MODEL,
-            training=TRAINING, options=self.options,
+            training=TRAINING, options=self.options, **values,
         )  # fmt: skip
         session = Session(config, strategy=self.strategy(self.config))
         session.attach(NoiseClips(config, BATCH * STEPS), shuffle=False)
