@@ -31,7 +31,7 @@ def gap_along_the_stream(before: Row, after: Sequence[Row], accumulated: Row) ->
         after: a row after each experience.
         accumulated: one value after each experience.
     """
-    figure, axes = canvas(7.2, 3.1, left=0.44, bottom=0.46, top=0.1)
+    figure, axes = canvas(4.9, 3.1, left=0.44, bottom=0.46, top=0.1)
     rows = [*([before] if before else []), *after]
     first = 0 if before else 1
     x = first + np.arange(len(rows))
@@ -50,12 +50,13 @@ def gap_along_the_stream(before: Row, after: Sequence[Row], accumulated: Row) ->
 
 def gap_declines(largest: Row, mean: Row, titles: Sequence[str]) -> Figure:
     """How far each earlier task's gap has fallen at the end: from its largest value (filled), from its mean (open)."""
-    figure, axes = canvas(7.2, 0.5 + 0.34 * len(titles), left=1.5, bottom=0.3, top=0.05)
+    figure, axes = canvas(4.9, 0.7 + 0.34 * len(titles), left=1.4, bottom=0.3, top=0.05)
     rows, height = np.arange(len(titles)), 0.34
     colours = [task_colour(task) for task in range(len(titles))]
     axes.barh(rows - height / 2, largest, height, color=colours)
     axes.barh(rows + height / 2, mean, height, facecolor=PAPER, edgecolor=colours, linewidth=1.2)
     axes.axvline(0, color=MUTED, linewidth=0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.set_yticks(rows, [label(title) for title in titles], color=INK)
     axes.set_ylim(len(titles) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)

@@ -51,9 +51,13 @@ def plasticity_and_stability(learned: Mapping[str, Row], kept: Mapping[str, Row]
     axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
     axes.axvline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
     for direction, row in learned.items():
-        for task, (across, up) in enumerate(zip(row, kept[direction], strict=True), start=1):
+        together: dict[tuple[float, float], list[int]] = {}
+        for task, place in enumerate(zip(row, kept[direction], strict=True), start=1):
+            together.setdefault(place, []).append(task)
+        for (across, up), tasks in together.items():
             axes.plot(across, up, "o", color=COLOURS[direction], markersize=12, alpha=0.88, clip_on=False)
-            axes.text(across, up, str(task), color=PAPER, size=7.5, ha="center", va="center_baseline", weight="bold")
+            named, size = "·".join(map(str, tasks)), 7.5 if len(tasks) == 1 else 6
+            axes.text(across, up, named, color=PAPER, size=size, ha="center", va="center_baseline", weight="bold")
     axes.set_xlim(0, end)
     axes.set_ylim(0, end)
     axes.set_xlabel("just after learning, %")

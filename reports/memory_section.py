@@ -51,7 +51,7 @@ def memory_view(results: Results, steps: Sequence[Event], borders: Sequence[floa
         accepted, table = _acceptance(steps, borders, results.efficiency.memory_capacity)
     header = ["after experience", *titles, "different clips", "offered so far", "accepted so far"]
     columns = zip(held.occupancy, held.distinct, held.visits, held.accepted, strict=True)
-    rows = [
+    rows: list[Sequence[str | float | None]] = [
         (str(count), *slots, different, offered, stored)
         for count, (slots, different, offered, stored) in enumerate(columns, start=1)
     ]
