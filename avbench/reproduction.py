@@ -21,7 +21,7 @@ from avbench.errors import AvbenchError, UsageError
 from avbench.reports.paper.catalogue import find_items
 from avbench.reports.paper.declaration import Item, Variant
 from avbench.results import Event
-from avbench.sweep import Outcome, sweep
+from avbench.sweep import Outcome, sweep_claimed
 from avbench.sweep_run import SweepRun, claimed
 from avbench.wording import shortened
 
@@ -77,12 +77,11 @@ def reproduce(
     """
     items = find_items(names)
     rows = {item.name: runs_of(item, request) for item in items}
-    outcome = sweep([run for found in rows.values() for runs in found.values() for run in runs], out, jobs, listen)
-    done = Reproduction(outcome=outcome)
-    if outcome.stopped:
-        return done
+    every = [run for found in rows.values() for runs in found.values() for run in runs]
     with claimed(out):
-        for item in items:
+        outcome = sweep_claimed(every, out, jobs, listen)
+        done = Reproduction(outcome=outcome)
+        for item in items if not outcome.stopped else ():
             listen({"event": "rendering", "name": item.name})
             done.pages[item.name] = _render(item, rows[item.name], request, out, outcome, listen)
     return done

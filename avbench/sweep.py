@@ -51,10 +51,16 @@ def sweep(runs: Sequence[SweepRun], out: Path, jobs: int = 1, listen: Listener =
         OccupiedError: another sweep is at work in `out`, or it is no folder for one.
         RunDirectoryError: `out` can't be written.
     """
+    with claimed(out):
+        return sweep_claimed(runs, out, jobs, listen)
+
+
+def sweep_claimed(runs: Sequence[SweepRun], out: Path, jobs: int = 1, listen: Listener = lambda event: None) -> Outcome:
+    """`sweep` for a caller that has `out` for itself already (`avbench.sweep_run.claimed`) and keeps it afterwards."""
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one run at a time")
     unique = list({run.name: run for run in runs}.values())
-    with claimed(out), stop_signals() as stopping:
+    with stop_signals() as stopping:
         return _Sweep(out, jobs, listen, stopping).execute(unique)
 
 

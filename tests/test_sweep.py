@@ -15,7 +15,7 @@ from avbench import sweep as sweeps
 from avbench.config import resolve
 from avbench.errors import OccupiedError, RunDirectoryError, UsageError
 from avbench.results import Provenance, Results, RunDirectory, comparability_key, config_hash, exam
-from avbench.sweep import sweep
+from avbench.sweep import Outcome, sweep
 from avbench.sweep_process import RunProcess, latest_step
 from avbench.sweep_run import SweepRun, claimed, is_busy, state
 
@@ -281,3 +281,21 @@ def test_the_newest_step_is_read_from_a_journal_that_is_being_written(tmp_path):
     lines = ['{"event": "run_started"}', *(f'{{"event": "step", "step": {n}, "total_steps": 9}}' for n in range(1, 4))]
     journal.write_text("\n".join([*lines, '{"event": "evaluated"}', '{"event": "step", "st']))
     assert latest_step(journal) == {"step": 3, "total_steps": 9}
+
+
+def test_a_second_sweep_is_refused_until_the_pages_are_written(monkeypatch, tmp_path):
+    from avbench import reproduction
+
+    said: list[str] = []
+
+    def draw(*arguments: object) -> Path:
+        code = "import sys; from pathlib import Path; from avbench.sweep_run import claimed\n"
+        code += "with claimed(Path(sys.argv[1])): pass"
+        done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+        said.append(done.stderr)
+        return tmp_path / "page.html"
+
+    monkeypatch.setattr(reproduction, "_render", draw)
+    monkeypatch.setattr(reproduction, "sweep_claimed", lambda *arguments: Outcome())
+    reproduction.reproduce(["table10"], reproduction.Request("continual-synth", seeds=1), tmp_path)
+    assert "another process is making runs in" in said[0]
