@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -11,16 +11,16 @@ from avbench.results.directory import RunDirectory
 from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary, read_downstream
 from avbench.results.schema import Caution, Results
 
+UNTOLD = frozenset({"kept_features"})
 BACKBONES = {"trained": "This run", "base": "Its base weights", "random": "Random weights"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One backbone. `best` says in which metrics none is higher."""
+    """One backbone."""
 
     name: str
     cells: list[Score | None]
-    best: list[bool]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class TaskView:
     """One task under one variant of its protocol.
 
     Attributes:
-        protocol: the options that a reader wants to know, in words.
+        protocol: the options, but for those that change no number.
         summaries: metric, A and F, where every checkpoint was judged.
         tasks: titles of the continual tasks, where scores per task are shown; one row of `per_task` per backbone.
     """
@@ -66,8 +66,7 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
     first = group[0]
     judged = [(_name(result, one), one) for result in group for one in result.evaluations]
     scores = {metric: [one.scores.get(metric) for _, one in judged] for metric in first.metrics}
-    highest = {metric: max((s.value for s in found if s), default=0.0) for metric, found in scores.items()}
-    rows = [_row(name, [found[place] for found in scores.values()], highest) for place, (name, _) in enumerate(judged)]
+    rows = [Row(name, [found[place] for found in scores.values()]) for place, (name, _) in enumerate(judged)]
     headline, titles = first.metrics[0], [task.title for task in results.tasks]
     per_task = [(name, one.per_task[headline]) for name, one in judged if len(one.per_task.get(headline, ())) > 1]
     fitting = [(name, values) for name, values in per_task if len(values) == len(titles)]
@@ -78,7 +77,7 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
         synthetic=first.synthetic,
         examples=len(first.examples),
         learned_from=first.sizes.get("train", 0),
-        protocol=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in first.options.items()),
+        protocol=", ".join(f"{name}={value}" for name, value in first.options.items() if name not in UNTOLD),
         metrics=list(first.metrics),
         rows=rows,
         chance=[next((s.chance for s in found if s), None) for found in scores.values()],
@@ -88,11 +87,6 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
         notes=list(dict.fromkeys([*_differences(group), *(w.message for result in group for w in result.warnings)])),
         download=_download(first, judged),
     )
-
-
-def _row(name: str, cells: list[Score | None], highest: Mapping[str, float]) -> Row:
-    best = [cell is not None and cell.value == top for cell, top in zip(cells, highest.values(), strict=True)]
-    return Row(name, cells, best)
 
 
 def _name(result: DownstreamResult, one: Evaluation) -> str:

@@ -65,7 +65,7 @@ def _mean_score(values: Floats, chance: float) -> Score:
     if len(known) < 2:
         return Score(value=mean, low=0.0, high=100.0, chance=chance)
     half = float(student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
-    return Score(value=mean, low=mean - half, high=mean + half, chance=chance)
+    return Score(value=mean, low=max(0.0, mean - half), high=min(100.0, mean + half), chance=chance)
 
 
 def _pooled_score(scores: Scores, name: str, everyone: Rows) -> Score:
