@@ -56,21 +56,22 @@ def _audioset(root: Path, wanted: str | None) -> Listing:
         places = ", ".join(str(root / folder) for folder in audioset.FOLDERS)
         raise DataError(f"no {' and no '.join(names.values())} in {places}. {audioset.HOW_TO_GET}")
     owner = {label: task for task, entry in continual_as_tasks.task_classes().items() for label in entry.names}
-    first: dict[tuple[str, str], Listed] = {}
-    lines = 0
+    rows: list[Listed] = []
+    repeated = 0
     for split, path in files.items():
+        seen: set[str] = set()
         for segment in audioset.read_segments(path):
-            lines += 1
-            row = Listed(
-                segment.clip_id, segment.ytid, segment.start / 1000, split, _group(segment, owner), segment.ytid
-            )
-            first.setdefault((split, segment.clip_id), row)
-    repeated = lines - len(first)
+            ytid, clip_id = segment.ytid, segment.clip_id
+            if clip_id in seen:
+                repeated += 1
+                continue
+            seen.add(clip_id)
+            rows.append(Listed(clip_id, ytid, segment.start / 1000, split, _group(segment, owner), ytid))
     notes = (f"{repeated} repeated lines of the lists were left out",) if repeated else ()
     published: dict[tuple[str, str | None], int] = {
         (split, None): _AUDIOSET_SIZES[split] for split in files if split in _AUDIOSET_SIZES
     }
-    return Listing(tuple(first.values()), {f"{s} list": p for s, p in files.items()}, root, published, notes)
+    return Listing(tuple(rows), {f"{s} list": p for s, p in files.items()}, root, published, notes)
 
 
 def _group(segment: audioset.Segment, owner: Mapping[str, str]) -> str:
