@@ -131,7 +131,8 @@ class TrainingConfig(Section):
     betas: tuple[BelowOne, BelowOne] = (0.95, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 5e-7  # L2, not decoupled; none on biases, norms, embeddings, tokens
     matching_decay_factor: Annotated[float, Field(ge=0)] = 1.0  # times weight_decay, for the matching module
-    clip_gradient: Annotated[float, Field(gt=0)] | None = None  # largest global norm
+    # Largest norm of the network's gradient, and likewise of each module's that a strategy trains beside it.
+    clip_gradient: Annotated[float, Field(gt=0)] | None = None
     reconstruction_weight: Annotated[float, Field(ge=0)] = 1.0
     contrastive_weight: Annotated[float, Field(ge=0)] = 0.1
     budget: Budget | None = None  # stops before `epochs` are over; each task gets its share

@@ -19,13 +19,19 @@ from avbench.training.strategy import AudioVideoStrategy
 
 BATCH, MEMORY = 3, 15  # clips; the memory is full after five steps
 STEPS = 8  # of a full batch each
-# 32 audio tokens and 48 video tokens, and weights other than one: what is confused or left out then shows.
+# 32 audio tokens and 48 video tokens, weights other than one, gradients that are clipped: what is confused or left out
+# then shows, and so does a module whose gradients reach the network's update.
 SHAPE = ClipShape(frames=3, image_size=32, audio_frames=64, mel_bins=32, patch=8)
 MODEL = ModelConfig(
     width=16, heads=2, unimodal_depth=1, fusion_depth=1, decoder_width=16, decoder_depth=1, decoder_heads=2
 )
 TRAINING = TrainingConfig(
-    epochs=1, batch_size=BATCH, learning_rate=1e-3, reconstruction_weight=0.7, contrastive_weight=0.3
+    epochs=1,
+    batch_size=BATCH,
+    learning_rate=1e-3,
+    clip_gradient=0.2,
+    reconstruction_weight=0.7,
+    contrastive_weight=0.3,
 )
 
 

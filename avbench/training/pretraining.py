@@ -42,6 +42,13 @@ class BasePretraining(AudioVideoStrategy):
         """The matching module is trained and saved too."""
         return {"matching": self.matching}
 
+    def clipped(self) -> list[nn.Module]:
+        """Both under one norm: there is no method here whose update the matching module could disturb.
+
+        Backbone and matching module are one model in the making, and so were the weights made that are shipped.
+        """
+        return [nn.ModuleList([self.net, self.matching])]
+
     def penalty(self, step: Step) -> dict[str, Tensor]:
         """The matching loss on the stream's clips."""
         return {"matching": self.matching_loss(step.stream)}

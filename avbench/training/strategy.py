@@ -131,6 +131,13 @@ class AudioVideoStrategy(BaseSGDPlugin):
         """Modules trained and checkpointed beside the model, by name."""
         return {}
 
+    def clipped(self) -> list[nn.Module]:
+        """What `training.clip_gradient` bounds, each by a norm of its own.
+
+        Under one norm for all, the gradients of a module that is trained beside the network would scale its update.
+        """
+        return [self.net, *self.modules().values()]
+
     @property
     def evaluated(self) -> dict[str, AudioVideoMAE]:
         """The networks that are evaluated, by name; the first one's scores stand for the method."""

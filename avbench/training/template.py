@@ -120,7 +120,9 @@ class AudioVideoPretraining(BaseSGDTemplate):
         self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]
         self.terms: dict[str, Tensor] = {}
         self._epoch_state = generators["data"].get_state()
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        groups = [set(module.parameters()) for module in plugin.clipped()]
+        self._clipped = [[p for p in trained if p in group] for group in groups]
 
     # --- training -----------------------------------------------------------------------------------------------------
 
@@ -186,7 +188,8 @@ class AudioVideoPretraining(BaseSGDTemplate):
         self._before_update(**kwargs)
         self._set_learning_rate()
         if self.training.clip_gradient is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self.training.clip_gradient)
+            for parameters in self._clipped:
+                torch.nn.utils.clip_grad_norm_(parameters, self.training.clip_gradient)
         self.optimizer_step()
         with self.stopwatch.measure("strategy"):
             self._after_update(**kwargs)

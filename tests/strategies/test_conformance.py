@@ -21,6 +21,10 @@ OFF: dict[str, tuple[dict[str, Any], str]] = {
     "mir": ({"candidates": 1}, "er"),
     "mats": ({"sampling_ratio": 1.0}, "derpp"),
     "random": ({"sampling_ratio": 1.0}, "derpp"),
+    "stella": ({"sampling_ratio": 1.0}, "derpp"),
+    "flava": ({"sampling_ratio": 1.0}, "derpp"),
+    "lpis-only": ({"sampling_ratio": 1.0}, "derpp"),
+    "rca-only": ({"sampling_ratio": 1.0}, "derpp"),
 }
 
 

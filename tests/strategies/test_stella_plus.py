@@ -163,9 +163,12 @@ def test_the_first_step_is_stellas_and_later_ones_are_not(tiny_config: Config) -
         assert all(map(torch.equal, *(run.net.state_dict().values() for run in runs))) == equal
 
 
-def test_a_ratio_of_one_is_derpp_bit_for_bit(tiny_config: Config, train: Callable[..., Session]) -> None:
+@pytest.mark.parametrize("clip_gradient", [None, 0.1])
+def test_a_ratio_of_one_is_derpp_bit_for_bit(
+    tiny_config: Config, train: Callable[..., Session], clip_gradient: float | None
+) -> None:
     derpp, plus = (
-        train(tiny_config(name, options={"memory": 100, **extra}))
+        train(tiny_config(name, {"clip_gradient": clip_gradient}, options={"memory": 100, **extra}))
         for name, extra in (("derpp", {}), ("stella-plus", {"sampling_ratio": 1.0}))
     )
     assert all(map(torch.equal, derpp.net.state_dict().values(), plus.net.state_dict().values()))
