@@ -15,6 +15,7 @@ from avbench.cli import (
     data,
     doctor,
     downstream,
+    embed,
     leaderboard,
     listing,
     plugins,
@@ -79,6 +80,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(plugins.app, name="plugins")
 app.command("pretrain")(pretrain.pretrain)
 app.add_typer(weights.app, name="weights")
+app.command("embed")(embed.embed)
 app.command("doctor")(doctor.doctor)
 
 
