@@ -11,6 +11,7 @@ import torch
 
 from avbench import registry
 from avbench.config import RunConfig
+from avbench.evaluation.efficiency import peak_memory
 from avbench.training.loader import batches_per_epoch
 from avbench.training.session import Session, random_wire, with_measured_threads
 
@@ -25,6 +26,7 @@ class Plan:
     data: list[tuple[str, int, int]]  # per task: title, train clips listed, found
     parameters: dict[str, int]  # per module
     steps: int
+    unlimited_steps: int  # that it would make without a budget
     seconds: float  # of training alone
     memory_parts: dict[str, int] = field(default_factory=dict)  # bytes, by what needs them
     notes: tuple[str, ...] = ()
@@ -46,11 +48,12 @@ def plan(config: RunConfig) -> Plan:
     data = [(task.title, task.train_listed, task.train_found) for task in summary.tasks]
     config = with_measured_threads(config)
     session = Session(config)
+    loaded = peak_memory(session.device).process
     training = config.training
     clips = [found for _, _, found in data]
     if session.strategy.joint_stream:
         clips = [sum(clips)]
-    steps = sum(batches_per_epoch(found, training.batch_size) * training.epochs for found in clips)
+    unlimited = steps = sum(batches_per_epoch(found, training.batch_size) * training.epochs for found in clips)
     seconds, activations, units = _measure(session)
     if training.budget is not None:
         cost = {"steps": 1, "clips": training.batch_size, "compute": units}[training.budget.unit]
@@ -61,12 +64,16 @@ def plan(config: RunConfig) -> Plan:
     parts = {
         "weights, gradients and Adam's two moments": 4 * weights,
         f"activations of {training.batch_size} stream clips and their replay": activations,
-        "rehearsal memory": 0 if memory is None else memory.nbytes,
+        "rehearsal memory" if memory is None else f"rehearsal memory of {memory.capacity:,} clips": (
+            0 if memory is None else memory.nbytes
+        ),
         "teachers": 4 * sum(session.teacher_parameters.values()),
     }
+    if session.device.type == "cpu":
+        parts = {"Python and its libraries": loaded} | parts
     parts = {name: size for name, size in parts.items() if size or name != "teachers"}
     notes = tuple(message for _, message in session.strategy.warnings) + tuple(summary.notes)
-    return Plan(config, data, parameters, steps, steps * seconds, parts, notes)
+    return Plan(config, data, parameters, steps, unlimited, steps * seconds, parts, notes)
 
 
 def _measure(session: Session) -> tuple[float, int, float]:

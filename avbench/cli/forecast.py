@@ -28,7 +28,9 @@ def show_plan(plan: Plan) -> None:
     out.print(_amounts({**parts, "together": console.size(plan.memory_bytes)}))
     _heading(out, "Time")
     seconds = "unknown" if plan.seconds is None else f"about {console.duration(plan.seconds)}"
-    out.print(_amounts({"steps": f"{plan.steps:,}", "training": seconds}))
+    limited = f", by the budget, in place of {plan.unlimited_steps:,}" * (plan.steps < plan.unlimited_steps)
+    out.print(_amounts({"steps": f"{plan.steps:,}{limited}", "training, without evaluations": seconds}))
+    console.line(out, ("Clips that are not in the cache yet take time beside this.", "dim"))
     for note in plan.notes:
         console.line(out, ("note  ", "yellow"), console.clean(note))
 

@@ -31,7 +31,7 @@ class RecallMatrix:
     def header(self, recall: Mapping[str, Mapping[str, Any]]) -> list[Text]:
         """What the lines show."""
         names = ", ".join(console.clean(name) for name in next(iter(recall.values()), {}))
-        caption = Text(f"Retrieval in %, mean of {names} in both directions", "dim")
+        caption = Text(f"Retrieval in %, mean of {names} in both directions; seen: mean over the tasks so far", "dim")
         if not self._wide:
             return [caption]
         numbers = "".join(f"{number:>{COLUMN}}" for number in range(1, len(self.titles) + 1))

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from avbench.cli import console
 
-COLUMNS = {"accuracy": "A", "forgetting_paper": "F", "forgetting_official": "F (tool)", "learned": "learned"}
+COLUMNS = {"accuracy": "A", "forgetting_paper": "F", "forgetting_official": "F official", "learned": "learned"}
 Parts = Sequence[str | tuple[str, str]]
 LEGEND = """\
 A: recall in % at the end, mean over tasks. Learned: the same, but each task
 just after it was trained. F: points lost since each task's best, as the
-paper prints the formula, and as its tool computes it."""
+paper prints the formula; F official: as the authors' tool computes it."""
 
 
 def show_summary(out: Console, title: Parts, summary: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

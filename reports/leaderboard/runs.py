@@ -105,6 +105,8 @@ def _written(value: Any) -> str:
         return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, list | tuple):
         return ", ".join(map(_written, value))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 1 and 1.0 are no difference
     return value if isinstance(value, str) else shortened(value)
 
 
