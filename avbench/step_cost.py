@@ -1,9 +1,9 @@
 """What one training step costs: clips per second and peak memory, measured the same way for every method.
 
 STELLA, Table 2, whose scripts are not released. Clips are noise in the shape of the profile, the rehearsal memory is
-warm, and the rate counts clips of the stream, as the paper's does. Each method is measured in a process of its own, so
-that one's peak memory does not hide another's, and alone. On one CPU thread the CPU time of the process counts, which
-other work on the machine hardly changes; on several, and on a GPU, the clock's.
+as large as asked for and full, and the rate counts clips of the stream, as the paper's does. Each method is measured in
+a process of its own, so that one's peak memory does not hide another's, and alone. On one CPU thread the CPU time of
+the process counts, which other work on the machine hardly changes; on several, and on a GPU, the clock's.
 """
 
 from __future__ import annotations
@@ -15,56 +15,32 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from avbench.config import RunConfig, dump, read_yaml, validate
 from avbench.errors import AvbenchError, RunDirectoryError
+from avbench.parent import stop_with_parent
 from avbench.results import stable_hash, write_atomically
 from avbench.results.provenance import accelerator_name, package_versions, processor_name
+from avbench.results.step_cost import StepCost
+
+if TYPE_CHECKING:
+    import torch
+
+    from avbench.training.memory import TensorStore
+    from avbench.training.session import Session
 
 FOLDER = "steps"  # of a sweep's folder
-WARM_UP, STEPS = 7, 10  # steps; the warm-up fills a memory of MEMORY_BATCHES batches
-MEMORY_BATCHES = 5  # MIR draws five batches of candidates
-
-
-class StepCost(BaseModel):
-    """The cost of one step of a method.
-
-    Attributes:
-        clips_per_second: of the stream, from the median of the timed steps.
-        peak_bytes: allocated on the GPU, or else resident in the process.
-        reserved_bytes: on the GPU, with what PyTorch keeps for later; zero elsewhere.
-        units_per_clip: see `avbench.training.compute`; per clip of the stream, in the last step.
-        parameters: of the backbone and of whatever the method adds, by name.
-        machine: what computed.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    batch: int
-    clips_per_second: float
-    peak_bytes: int
-    reserved_bytes: int = 0
-    on_gpu: bool
-    units_per_clip: float
-    parameters: dict[str, int] = {}
-    machine: str
-
-    @property
-    def seconds(self) -> float:
-        """The median step's."""
-        return self.batch / self.clips_per_second
+FORMAT = 2  # of a measurement; another way of measuring gives other costs, and needs another number
+WARM_UP, STEPS = 7, 10  # steps
 
 
 def step_config(config: RunConfig) -> RunConfig:
-    """`config` as far as it decides on the cost of a step: from random weights, with a memory that is soon full."""
+    """`config` as far as it decides on the cost of a step, which starts from random weights."""
     training = config.training.model_copy(update={"base_weights": None})
-    options = dict(config.options)
-    if "memory" in options:
-        options["memory"] = MEMORY_BATCHES * training.batch_size
-    return config.model_copy(update={"seed": 0, "training": training, "options": options, "order": "default"})
+    return config.model_copy(update={"seed": 0, "training": training, "order": "default"})
 
 
 def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lambda: None) -> StepCost:
@@ -78,8 +54,7 @@ def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lam
         RunDirectoryError: the measurement failed, or can't be written.
     """
     asked = step_config(config)
-    key = stable_hash([asked.model_dump(mode="json"), processor_name(), package_versions()])[:8]
-    path = out / FOLDER / f"{config.bench}-{config.profile}-{config.strategy}-{key}.json"
+    path = out / FOLDER / f"{config.bench}-{config.profile}-{config.strategy}-{_key(asked)}.json"
     if not path.is_file():
         listen()
         _measure_in_process(asked, path)
@@ -87,7 +62,11 @@ def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lam
 
 
 def measure(config: RunConfig, warm_up: int = WARM_UP, steps: int = STEPS) -> StepCost:
-    """Median time of a step of `config` and the peak memory of this process so far, or of its GPU."""
+    """Median time of a step of `config` and the peak memory of this process so far, or of its GPU.
+
+    Raises:
+        UsageError: the memory can't hold what a step of the method draws, or is not to be had.
+    """
     import torch
 
     from avbench.evaluation.efficiency import peak_memory
@@ -96,35 +75,63 @@ def measure(config: RunConfig, warm_up: int = WARM_UP, steps: int = STEPS) -> St
     config = with_measured_threads(config)
     session = Session(config)
     cuda, batch = session.device.type == "cuda", config.training.batch_size
-    template = session.attach(store=[])
+    session.attach(store=[])
     generator = torch.Generator().manual_seed(0)
     wires = [random_wire(config, batch, generator) for _ in range(2)]
-    seconds, units = [], 0.0
-    clock = time.process_time if not cuda and config.threads == 1 else time.perf_counter
-    for step in range(warm_up + steps):
-        template.mbatch = wires[step % len(wires)]
-        if cuda:
-            torch.cuda.synchronize()
-            if step == warm_up:
-                torch.cuda.reset_peak_memory_stats()
-        start, before = clock(), session.compute.units
-        with session.compute.counting():
-            template.run_iteration()
-        if cuda:
-            torch.cuda.synchronize()
-        seconds.append(clock() - start)
-        units = session.compute.units - before
+    for step in range(warm_up):
+        _timed_step(session, wires[step % 2])
+        if session.strategy.memory is not None:
+            fill(session.strategy.memory, generator)
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    seconds = [_timed_step(session, wires[step % 2]) for step in range(steps - 1)]
+    before = session.compute.units
+    seconds.append(_timed_step(session, wires[(steps - 1) % 2]))
     peak = peak_memory(session.device)
     return StepCost(
         batch=batch,
-        clips_per_second=batch / statistics.median(seconds[warm_up:]),
+        clips_per_second=batch / statistics.median(seconds),
         peak_bytes=peak.cuda_allocated if cuda else peak.process,
         reserved_bytes=peak.cuda_reserved if cuda else 0,
         on_gpu=cuda,
-        units_per_clip=units / batch,
+        units_per_clip=(session.compute.units - before) / batch,
         parameters=session.parameters,
         machine=accelerator_name(str(session.device)) or f"{processor_name()}, threads: {torch.get_num_threads()}",
     )
+
+
+def fill(memory: TensorStore, generator: torch.Generator) -> None:
+    """Offer a memory what it holds until every slot is taken, as after many steps; an empty one stays empty."""
+    import torch
+
+    values, names = memory.read(torch.arange(len(memory))), list(memory.clip_ids)
+    while names and len(memory) < memory.capacity:
+        memory.add(values, names, generator)
+
+
+def _timed_step(session: Session, wire: dict[str, Any]) -> float:
+    """The seconds of one step on a batch as loaders deliver it."""
+    import torch
+
+    cuda = session.device.type == "cuda"
+    clock = time.process_time if not cuda and session.config.threads == 1 else time.perf_counter
+    session.template.mbatch = wire
+    if cuda:
+        torch.cuda.synchronize()
+    start = clock()
+    with session.compute.counting():
+        session.template.run_iteration()
+    if cuda:
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def _key(asked: RunConfig) -> str:
+    """Of everything that a cost depends on: the step, what computes it, the software, and how it is measured."""
+    from avbench.training.session import resolve_device
+
+    hardware = [processor_name(), accelerator_name(str(resolve_device(asked.device)))]
+    return stable_hash([FORMAT, asked.model_dump(mode="json"), *hardware, package_versions()])[:8]
 
 
 def _measure_in_process(config: RunConfig, path: Path) -> None:
@@ -132,9 +139,19 @@ def _measure_in_process(config: RunConfig, path: Path) -> None:
     asked = path.with_suffix(".yaml")
     write_atomically(asked, dump(config))
     command = [sys.executable, "-W", "ignore", "-m", "avbench.step_cost", str(asked), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    if done.returncode or not path.is_file():
-        told = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,  # closes when this process ends, and with it the other
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+    if process.returncode or not path.is_file():
+        told = (said.strip().splitlines() or [f"status {process.returncode}"])[-1]
         raise RunDirectoryError(f"the step of {config.strategy} could not be measured: {told}")
 
 
@@ -146,7 +163,8 @@ def _read(path: Path) -> StepCost:
 
 
 def main() -> None:
-    """`python -m avbench.step_cost CONFIG OUT`."""
+    """`python -m avbench.step_cost CONFIG OUT`; ends with the process that started it."""
+    stop_with_parent()
     asked, out = map(Path, sys.argv[1:])
     config: Any = validate(RunConfig, read_yaml(asked), "")
     try:

@@ -20,9 +20,12 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-from avbench import step_cost
+from avbench import registry, step_cost
 from avbench.config import resolve
-from avbench.step_cost import STEPS, WARM_UP, StepCost, step_config
+from avbench.results.step_cost import StepCost
+from avbench.step_cost import STEPS, WARM_UP, step_config
+
+MEMORY = 5  # batches: as many as MIR draws, so that any batch size can be measured
 
 # Units a clip of the stream costs, from what each method does (docs/strategies.md); None: no closed form.
 COST_MODEL: dict[str, float | None] = {
@@ -49,6 +52,8 @@ def measure(options: dict[str, Any], strategy: str, batch: int) -> StepCost:
         {"device": options["device"], "precision": options["precision"], "threads": options["threads"]},
         {"training": {"batch_size": batch}},
     ]
+    if "memory" in registry.find("strategies", strategy).load().Config.model_fields:
+        overrides.append({"options": {"memory": MEMORY * batch}})
     config = step_config(resolve(strategy, options["bench"], options["profile"], overrides=overrides))
     return step_cost.measure(config, options["warmup"], options["steps"])
 

@@ -19,7 +19,7 @@ from avbench.reports.paper.document import Number
 from avbench.reports.paper.published import Published, read_published
 from avbench.results import RunDirectory
 from avbench.results.comparability import comparable
-from avbench.step_cost import StepCost
+from avbench.results.step_cost import StepCost
 
 
 @dataclass(frozen=True)

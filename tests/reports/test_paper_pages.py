@@ -26,7 +26,7 @@ from avbench.reports.paper.render_tables import clusters, differences
 from avbench.reports.paper.renderers import render
 from avbench.reports.paper.text import as_csv, as_latex, as_markdown
 from avbench.results.schema import ModalityGap
-from avbench.step_cost import StepCost
+from avbench.results.step_cost import StepCost
 
 GAPS = ModalityGap(after=[[0.5, 0.6, 0.7], [0.4, 0.8, 0.7], [0.3, 0.5, 0.9]], accumulated=[0.5, 0.6, 0.7])
 STEP = StepCost(
