@@ -16,7 +16,6 @@ from avbench.results.localisation import Localisation
 from avbench.training.session import Session
 
 LOCALISATION_CLIPS = 128  # at most
-TEMPERATURE = 0.4  # of matching modules whose strategy has none; STELLA, Table 5
 
 
 class RunAttention:
@@ -67,8 +66,8 @@ class RunAttention:
         matching = strategy.modules().get("matching")
         if net is not self.session.net or not isinstance(matching, AudioVideoMatching):
             matching = None  # it was trained on another network's tokens
-        temperature = getattr(strategy.config, "temperature", TEMPERATURE)
-        return in_batches(partial(attention_maps, net, matching=matching, temperature=temperature), self.batch_size)
+        maps = partial(attention_maps, net, matching=matching, temperature=strategy.attention_temperature)
+        return in_batches(maps, self.batch_size)
 
     @cached_property
     def _clips(self) -> ExampleClips | None:

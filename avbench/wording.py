@@ -6,6 +6,7 @@ import reprlib
 from typing import Any
 
 _DIGITS = 40
+_LONGEST = 400  # characters of an error's own text
 
 
 class _Shortened(reprlib.Repr):
@@ -22,3 +23,25 @@ class _Shortened(reprlib.Repr):
 def shortened(value: Any) -> str:
     """`value` as Python writes it, in at most a few hundred characters."""
     return _Shortened().repr(value)
+
+
+def kind_of(value: Any) -> str:
+    """What a value is: type and shape of an array, never its numbers; of plain values, themselves."""
+    kind, shape = type(value).__name__, getattr(value, "shape", None)
+    if shape is not None:
+        dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
+        return f"a {dtype} {kind} {tuple(shape)}" if isinstance(shape, tuple) else kind
+    if value is None or isinstance(value, bool | int | float | str):
+        return f"{shortened(value)} of type {kind}"
+    return f"an object of type {kind}"
+
+
+def told(error: BaseException) -> str:
+    """Type and text of somebody else's error on one line, the middle left out where it is long."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:
+        text = "its message can't be shown"
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return f"{type(error).__name__}: {text or 'without a message'}"

@@ -6,26 +6,19 @@ are equally important, the ones whose correlation is assessed are drawn uniforml
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from avbench.model.matching import QueriesKeys
-from avbench.strategies.patch_selection import DrawnPatchesConfig
-from avbench.strategies.stella import Pair, Stella
-
-
-class RCAOnlyConfig(DrawnPatchesConfig):
-    """STELLA's options without the temperature of importance scores."""
-
-    audio_selection: Literal["time", "frequency", "none"] = "time"
+from avbench.strategies.patch_selection import DrawnPatches
+from avbench.strategies.stella import MatchingConfig, Pair, Stella
 
 
 class RCAOnly(Stella):
     """STELLA to which all patches are equally important."""
 
-    Config = RCAOnlyConfig
+    Config = MatchingConfig  # STELLA's without the temperature of importance scores
+    attention_temperature = DrawnPatches.attention_temperature  # its scores have none
 
     def importance(self, qk: QueriesKeys) -> Pair:
         """The same for all patches of a modality; rows sum to one, as STELLA's."""

@@ -17,6 +17,7 @@ from pydantic import Field as Option
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from avbench.errors import UsageError
 from avbench.model.masking import Keep
 from avbench.model.matching import AudioVideoMatching, QueriesKeys, matching_pairs
 from avbench.model.relation import correlation, importance, weighted_query
@@ -24,15 +25,30 @@ from avbench.model.selection import top_tokens
 from avbench.strategies.patch_selection import MODALITIES, DrawnPatches, DrawnPatchesConfig
 from avbench.training.memory import Field
 from avbench.training.strategy import Context, Step
+from avbench.training.weights import load_into
 
 Pair = Sequence[Tensor]  # one for audio, one for video
 
+REMEDY = (
+    "which the paper trains before the stream begins: give base weights with one, as `avbench pretrain` makes them from "
+    "a benchmark's base clips, `avbench weights import --from authors` takes them from the authors' checkpoints and "
+    "`avbench weights export` from a run that trained one; or begin with a random one, which the results note, by "
+    "options.matching_from_scratch=true"
+)
 
-class StellaConfig(DrawnPatchesConfig):
+
+class MatchingConfig(DrawnPatchesConfig):
+    """Options of methods that choose patches with a matching module."""
+
+    audio_selection: Literal["time", "frequency", "none"] = "time"
+    # Begin with a random matching module beside base weights that hold none, and in the profile `paper`.
+    matching_from_scratch: bool = False
+
+
+class StellaConfig(MatchingConfig):
     """Options of STELLA; alpha, beta and rho are STELLA, Table 5, for Continual-VS."""
 
     temperature: float = Option(0.4, gt=0)  # beta: sharpness of the importance scores
-    audio_selection: Literal["time", "frequency", "none"] = "time"
 
 
 class Stella(DrawnPatches):
@@ -41,12 +57,18 @@ class Stella(DrawnPatches):
     Config: ClassVar[type[DrawnPatchesConfig]] = StellaConfig
 
     def setup(self, context: Context) -> None:
-        """Build the matching module, from base weights where there are any."""
-        model, init = context.model, context.generators["init"]
+        """Build the matching module, from base weights where there are any.
+
+        Raises:
+            UsageError: it is not pre-trained, as the paper has it, where it should be; or it is of another model.
+        """
+        model, init, given = context.model, context.generators["init"], context.training.base_weights
         self.matching = AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, init)
-        weights = {k.removeprefix("matching."): v for k, v in context.base_weights.items() if k.startswith("matching.")}
-        if weights:
-            self.matching.load_state_dict(weights)
+        if any(name.startswith("matching.") for name in context.base_weights):
+            load_into(self.matching, context.base_weights, "matching", str(given))
+        elif not self.config.matching_from_scratch and (given is not None or context.profile == "paper"):
+            holds = f"{given} holds no matching module" if given else "null gives no pre-trained matching module"
+            raise UsageError(f"training.base_weights = {holds}, {REMEDY}")
         else:
             text = "the matching module starts from random weights; the paper pre-trains it before the stream begins"
             self.warnings.append(("matching-not-pretrained", text))
@@ -56,6 +78,11 @@ class Stella(DrawnPatches):
     def modules(self) -> dict[str, nn.Module]:
         """The matching module is trained with the stream."""
         return {"matching": self.matching}
+
+    @property
+    def attention_temperature(self) -> float:
+        """beta."""
+        return float(self.config.temperature)
 
     def memory_fields(self) -> dict[str, Field]:
         """DER++'s fields, each clip's importance and correlation scores, and its weighted-mean queries."""
@@ -138,4 +165,3 @@ class Stella(DrawnPatches):
         payload, keep = super().remember(step)
         assert self.memory is not None
         return payload | {name: step.notes[name] for name in self.memory.fields if name in step.notes}, keep
-

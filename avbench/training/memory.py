@@ -10,11 +10,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import AfterValidator
 from torch import Tensor
+
+from avbench.wording import kind_of
 
 UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -43,6 +45,10 @@ def _check_budget(value: int | str) -> int | str:
 
 # Clips, or bytes with a unit.
 MemoryBudget = Annotated[int | str, AfterValidator(_check_budget)]
+
+
+class OfferError(ValueError):
+    """What was offered to a memory does not fit its fields, or the clips it was offered for."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +117,11 @@ class TensorStore:
             clip_ids: B names.
             generator: source of the reservoir's draws; one per visit, whatever becomes of it.
             keep: bool (B,) on the CPU; clips with False are not offered (and are no visit).
+
+        Raises:
+            OfferError: a value or `keep` is missing, of another shape, or of a type that would lose what it says.
         """
-        if set(values) != set(self.fields):
-            raise ValueError(f"the memory holds {sorted(self.fields)}, but was given {sorted(values)}")
+        self._check(values, len(clip_ids), keep)
         offered = range(len(clip_ids)) if keep is None else keep.nonzero().flatten().tolist()
         places = self._places(offered, generator)
         if not places:
@@ -127,6 +135,28 @@ class TensorStore:
                 self.clip_ids.append(clip_ids[source])
             else:
                 self.clip_ids[slot] = clip_ids[source]
+
+    def _check(self, values: Any, clips: int, keep: Any) -> None:
+        if not isinstance(values, Mapping) or set(values) != set(self.fields):
+            given = sorted(map(str, values)) if isinstance(values, Mapping) else type(values).__name__
+            raise OfferError(f"the memory holds {sorted(self.fields)}, but was given {given}")
+        for name, field in self.fields.items():
+            value, size = values[name], (clips, *field.shape)
+            if not isinstance(value, Tensor) or tuple(value.shape) != size:
+                raise OfferError(
+                    f"the field {name!r} must be a tensor {size}, for {clips} clips; found {kind_of(value)}"
+                )
+            # Rounding to a narrower float is what a field of one asks for.
+            if not torch.can_cast(value.dtype, field.dtype):
+                wanted = str(field.dtype).removeprefix("torch.")
+                raise OfferError(f"the field {name!r} is kept as {wanted}, but was given {kind_of(value)}; convert it")
+        if keep is not None and not (
+            isinstance(keep, Tensor) and keep.dtype == torch.bool and tuple(keep.shape) == (clips,)
+        ):
+            raise OfferError(
+                f"which clips to offer must be None or a bool tensor {(clips,)}, True for those to offer; found "
+                f"{kind_of(keep)}"
+            )
 
     def _places(self, offered: Sequence[int], generator: torch.Generator) -> dict[int, int]:
         # slot -> clip of the batch; when two clips of one batch draw the same slot, the later one stands.

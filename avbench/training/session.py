@@ -17,6 +17,7 @@ from avbench.cores import available_cores
 from avbench.errors import CheckpointError, UsageError
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.masking import Noise
+from avbench.training import hook_results as returned
 from avbench.training import weights
 from avbench.training.checkpoint import Checkpoint
 from avbench.training.compute import ComputeMeter
@@ -69,8 +70,10 @@ class Session:
         self.net = self._build_net(base)
         self.strategy = strategy or self._build_strategy()
         beside = {name: value for name, value in base.items() if not name.startswith("model.")}
-        context = Context(self.net, config.clip, config.model, config.training, self.generators, self.device, beside)
+        sizes = config.clip, config.model, config.training
+        context = Context(self.net, *sizes, self.generators, self.device, beside, config.profile)
         self.strategy.setup(context)
+        returned.after_setup(self.strategy)
         self.optimizer = build_optimizer(self.net, self.strategy.modules(), config.training)
         self.strategy.optimizer = self.optimizer
         teachers = {name: teacher.net for name, teacher in self.strategy.teachers.items()}
@@ -143,7 +146,7 @@ class Session:
         tensors = {
             "model": dict(self.net.state_dict()),
             "optimizer": _optimizer_tensors(self.optimizer),
-            "strategy": dict(strategy.state_dict()),
+            "strategy": returned.state(strategy),
             "generators": template.generator_states(),
         }
         tensors |= {f"module-{name}": dict(module.state_dict()) for name, module in strategy.modules().items()}

@@ -14,6 +14,7 @@ from avbench.config import ClipShape, ModelConfig, TrainingConfig
 from avbench.model.mae import AudioVideoMAE, Output
 from avbench.model.masking import Keep, Noise
 from avbench.training.generators import Generators
+from avbench.training.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Context:
     generators: Generators
     device: torch.device
     base_weights: Mapping[str, Tensor]  # those that are not the model's, such as `matching.*`; empty without any
+    profile: str  # of the benchmark: quick, standard, paper
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Step:
     noise: Noise = None  # type: ignore[assignment]
     keep: Keep | None = None
     output: Output = None  # type: ignore[assignment]
-    terms: dict[str, Tensor] = field(default_factory=dict)
+    terms: Terms = field(default_factory=Terms)
     notes: dict[str, Tensor] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Never:

@@ -20,7 +20,8 @@ from avbench.config import Section
 from avbench.errors import UsageError
 from avbench.model.mae import AudioVideoMAE, Output
 from avbench.model.masking import Keep, Noise
-from avbench.training.memory import Field, MemoryBudget, TensorStore, capacity_of
+from avbench.training import hook_results as returned
+from avbench.training.memory import Field, MemoryBudget, OfferError, TensorStore, capacity_of
 from avbench.training.step import Context, Replay, Step
 from avbench.training.teacher import Teacher
 
@@ -95,9 +96,10 @@ class AudioVideoStrategy(BaseSGDPlugin):
             UsageError: the memory can't hold one batch.
         """
         self.context, self.net, self.generators = context, context.net, context.generators
-        fields = self.memory_fields()
+        fields = returned.memory_fields(self, self.memory_fields())
         if fields:
-            self.memory = self._allocate(fields, self.memory_capacity(fields))
+            capacity = returned.memory_capacity(self, self.memory_capacity(fields))
+            self.memory = self._allocate(fields, capacity)
 
     def _allocate(self, fields: Mapping[str, Field], capacity: int) -> TensorStore:
         given, size = self.config.memory, self.context.training.batch_size
@@ -142,6 +144,14 @@ class AudioVideoStrategy(BaseSGDPlugin):
     def evaluated(self) -> dict[str, AudioVideoMAE]:
         """The networks that are evaluated, by name; the first one's scores stand for the method."""
         return {"working": self.net, **{name: teacher.net for name, teacher in self.teachers.items()}}
+
+    @property
+    def attention_temperature(self) -> float:
+        """The sharpness of the importance scores shown by attention maps, where the method has a `matching` module.
+
+        It divides the logits (beta; STELLA, Table 5); override it where the method has one of its own.
+        """
+        return 0.4
 
     # --- every step, in this order ------------------------------------------------------------------------------------
 
@@ -190,16 +200,16 @@ class AudioVideoStrategy(BaseSGDPlugin):
         The mean over the joint batch of each clip's reconstruction and contrastive loss, plus the penalties:
         STELLA, section 3; the contrastive loss (Equation 9) is averaged over its two directions, as released.
         """
-        step.replay = self.select(step)
+        step.replay = returned.replay(self, "select", self.select(step))
         if step.replay is not None:
-            step.replay = self.edit(step, step.replay)
-        step.joint = self.compose(step)
-        step.noise = self.masks(step)
-        step.keep = self.patches(step)
+            step.replay = returned.replay(self, "edit", self.edit(step, step.replay))
+        step.joint = returned.batch(self, self.compose(step))
+        step.noise = returned.noise(self, step, self.masks(step))
+        step.keep = returned.keep(self, step, self.patches(step))
         with self.training_pass():
             step.output = self.net(step.joint, step.noise, step.keep)
         loss = self._base_loss(step)
-        penalties = self.penalty(step)
+        penalties = returned.penalties(self, step, self.penalty(step))
         step.terms |= penalties
         for term in penalties.values():
             loss = loss + term
@@ -207,9 +217,8 @@ class AudioVideoStrategy(BaseSGDPlugin):
 
     def _base_loss(self, step: Step) -> Tensor:
         per_clip = self.clip_loss(step.output)
-        for name in ("reconstruction_audio", "reconstruction_video", "contrastive"):
-            step.terms[name] = getattr(step.output, name).mean()
-        weights = self.weigh(step)
+        step.terms.note_losses(step.output)
+        weights = returned.weights(self, step, self.weigh(step))
         weighted = per_clip if weights is None else weights * per_clip
         if step.replay is None or self.config.replay_loss == "joint":
             return weighted.mean()
@@ -219,8 +228,11 @@ class AudioVideoStrategy(BaseSGDPlugin):
     def after_update(self, strategy: Any, **kwargs: Any) -> None:
         """Avalanche's event behind the optimizer step: remember the stream's clips, then consolidate."""
         if self.memory is not None:
-            payload, keep = self.remember(strategy.step)
-            self.memory.add(payload, strategy.step.stream.clip_id, self.generators["reservoir"], keep)
+            payload, keep = returned.offer(self, self.remember(strategy.step))
+            try:
+                self.memory.add(payload, strategy.step.stream.clip_id, self.generators["reservoir"], keep)
+            except OfferError as error:
+                raise returned.HookError(self, "remember", f"offered what can't be remembered: {error}") from None
         self.consolidate()
 
     # --- what hooks are built from ------------------------------------------------------------------------------------

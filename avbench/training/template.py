@@ -19,8 +19,8 @@ from torch import Tensor
 from avbench.batch import Batch
 from avbench.config import EvaluationConfig, TrainingConfig
 from avbench.data.store import rows_of
-from avbench.errors import AvbenchError
 from avbench.model.mae import AudioVideoMAE
+from avbench.training import hook_results as returned
 from avbench.training.compute import ComputeMeter
 from avbench.training.generators import Generators
 from avbench.training.guard import GuardedStrategy
@@ -28,6 +28,7 @@ from avbench.training.loader import epoch_batches, make_loader
 from avbench.training.step import Step
 from avbench.training.stopwatch import Stopwatch
 from avbench.training.strategy import AudioVideoStrategy
+from avbench.training.terms import TermLog
 
 
 @dataclass
@@ -118,7 +119,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         self.stopwatch = Stopwatch(device)
         plugin.training_pass = lambda: self.stopwatch.measure("forward")
         self.step = Step(wire={}, stream=None)  # type: ignore[arg-type]
-        self.terms: dict[str, Tensor] = {}
+        self.terms = TermLog()
         self._epoch_state = generators["data"].get_state()
         trained = [p for group in optimizer.param_groups for p in group["params"]]
         groups = [set(module.parameters()) for module in plugin.clipped()]
@@ -178,7 +179,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
         self.step = Step(wire, Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], self.device))
         self._before_forward(**kwargs)
         with self.stopwatch.measure("strategy"), self.autocast():
-            self.loss = self.plugin.training_loss(self.step)
+            self.loss = returned.loss(self.plugin, self.plugin.training_loss(self.step))
         self.mb_output = self.step.output
         self._after_forward(**kwargs)
         self._before_backward(**kwargs)
@@ -204,26 +205,15 @@ class AudioVideoPretraining(BaseSGDTemplate):
     def _count(self) -> None:
         self.progress.batch, self.progress.step = self.progress.batch + 1, self.progress.step + 1
         self.progress.clips += len(self.step.stream)
-        for name, value in {"loss": self.loss, **self.step.terms}.items():
-            # Summed where they are: reading them every step would stop a GPU every step.
-            self.terms[name] = self.terms.get(name, 0) + value.detach().float()
+        self.terms.add(self.loss, self.step.terms)
 
     def read_terms(self, steps: int) -> dict[str, float]:
         """The mean of the loss and its terms over the last `steps` updates, then start anew.
 
         Raises:
-            AvbenchError: the loss is not finite; the run can't recover.
+            LossNotFinite: the run can't recover; names the first such step and its terms.
         """
-        names = list(self.terms)
-        values = (torch.stack([self.terms[name] for name in names]) / steps).tolist() if names else []
-        self.terms = {}
-        read = dict(zip(names, values, strict=True))
-        if not all(value == value and abs(value) != float("inf") for value in values):
-            raise AvbenchError(
-                f"the loss is not finite after step {self.progress.step} ({read}); lower training.learning_rate or set "
-                "training.clip_gradient, then start anew"
-            )
-        return read
+        return self.terms.read(self.progress.step, steps)
 
     def autocast(self) -> Any:
         """The arithmetic of forward passes."""
