@@ -42,7 +42,9 @@ def sound_of(clip_id: str) -> Sound | None:
     return Sound(np.sin(6.28 * (200 + hash_of(clip_id) % 400) * time).astype(np.float32), 8000)
 
 
-def with_everything(path: Path, finished: int = TASKS, sounds: bool = True) -> RunDirectory:
+def with_everything(
+    path: Path, finished: int = TASKS, sounds: bool = True, titles: list[str] | None = None
+) -> RunDirectory:
     """A fabricated run that has kept all that the sections need."""
     task_of = np.repeat(np.arange(TASKS), QUERIES)
     gaps = [gap_per_task(*embeddings(t).values(), task_of, TASKS) for t in range(finished + 1)]  # type: ignore[arg-type]
@@ -55,7 +57,7 @@ def with_everything(path: Path, finished: int = TASKS, sounds: bool = True) -> R
     )
     spent = Efficiency(memory_clips=90, memory_capacity=90, seconds={"forward": 3.0, "data": 1.0}, steps=18)
     directory = fabricate(
-        path, TASKS, finished, STEPS, recall_at=(5,), modality_gap=gap, rehearsal=rehearsal, efficiency=spent
+        path, TASKS, finished, STEPS, titles, recall_at=(5,), modality_gap=gap, rehearsal=rehearsal, efficiency=spent
     )
     result, matrix, names = evaluation(TASKS, finished)
     for trained in range(finished + 1):
@@ -179,6 +181,13 @@ def test_older_and_damaged_runs_say_what_is_missing(tmp_path: Path) -> None:
     assert "can’t be drawn" in Page(render(directory)).text
     directory.write_results(results.model_copy(update={"modality_gap": ModalityGap()}))
     assert "gap" not in Page(render(directory)).values("id")
+
+
+def test_titles_do_not_become_markup(tmp_path: Path) -> None:
+    evil = ["<script>alert(1)</script>", "\"'><img src=x onerror=alert(1)>", "$\\frac{</style>{{ 7*7 }}"]
+    page = assert_self_contained(render(with_everything(tmp_path / "run", titles=evil)))
+    assert "x" not in page.values("src")
+    assert page.text.count("alert(1)") > 8 and "{{ 7*7 }}" in page.text
 
 
 def test_the_table_of_costs(directory: RunDirectory, page: Page) -> None:
