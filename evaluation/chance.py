@@ -6,8 +6,3 @@ def chance_recall(k: int, gallery: int) -> float:
     if gallery < 1:
         raise ValueError("a gallery holds at least one clip")
     return 100.0 * min(k / gallery, 1.0)
-
-
-def chance_rank(gallery: int) -> float:
-    """Expected rank of the partner when every rank is equally likely."""
-    return (gallery + 1) / 2

@@ -62,10 +62,6 @@ class RetrievalResult:
         """All recalls as journal and results keep them: {direction: {"R@K": [percent per task]}}."""
         return {way: {f"R@{k}": self.recall(way, k) for k in self.recall_at} for way in DIRECTIONS}
 
-    def median_ranks(self) -> dict[str, list[float]]:
-        """{direction: [median rank per task]}."""
-        return {way: self.median_rank(way) for way in DIRECTIONS}
-
     def _by_task(self, direction: str) -> list[NDArray[np.float64]]:
         return [self.ranks[direction][self.task_of == task] for task in range(self.tasks)]
 

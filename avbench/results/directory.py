@@ -17,7 +17,7 @@ from avbench.results.journal import Journal
 from avbench.results.schema import Results, how_to_replace, parse_results
 from avbench.wording import shortened
 
-FOLDERS = ("checkpoints", "weights", "similarity", "examples", "attention", "downstream", "figures")
+FOLDERS = ("checkpoints", "weights", "similarity", "examples", "attention", "downstream")
 
 
 class RunDirectory:
@@ -32,8 +32,9 @@ class RunDirectory:
         weights/        the evaluated network after every experience
         similarity/     similarity matrices, float16, one per evaluation
         examples/       retrieval examples for the report
+        attention/      attention maps after every evaluation, for the report
         downstream/     results of `avbench eval`
-        figures/  report.html
+        report.html
 
     Attributes:
         path: the folder.
@@ -133,11 +134,6 @@ class RunDirectory:
     def examples(self) -> Path:
         """The folder of retrieval examples."""
         return self.path / "examples"
-
-    @property
-    def figures(self) -> Path:
-        """The folder of figures."""
-        return self.path / "figures"
 
     @property
     def report(self) -> Path:

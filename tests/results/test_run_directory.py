@@ -39,7 +39,7 @@ def test_what_was_created_can_be_opened(created):
     assert opened.config == CONFIG
     assert [event["event"] for event in opened.journal.read()] == ["run_started"]
     assert opened.read_results() == RESULTS
-    assert all(folder.is_dir() for folder in (opened.checkpoints, opened.similarity, opened.examples, opened.figures))
+    assert all(folder.is_dir() for folder in (opened.checkpoints, opened.similarity, opened.examples))
 
 
 def test_a_folder_that_holds_a_run_is_refused_untouched(created):

@@ -41,22 +41,10 @@ class Truth:
     @property
     def source_mask(self) -> NDArray[np.bool_]:
         """(frames, H, W): where something that sounds is visible."""
-        return self._union(True)
-
-    @property
-    def silent_mask(self) -> NDArray[np.bool_]:
-        """(frames, H, W): where a silent object is visible."""
-        return self._union(False)
+        return np.logical_or.reduce([thing.mask for thing in self.objects if thing.sounds])
 
     def sounding(self, times: Floats) -> NDArray[np.bool_]:
         """(n,): whether any source is inside its gate at `times` (seconds)."""
         gates = np.concatenate([thing.gates for thing in self.objects if thing.sounds])
         inside = (times[:, None] >= gates[:, 0]) & (times[:, None] < gates[:, 1])
         return np.asarray(inside.any(axis=1))
-
-    def _union(self, sounds: bool) -> NDArray[np.bool_]:
-        masks = [thing.mask for thing in self.objects if thing.sounds == sounds]
-        union = np.zeros_like(self.objects[0].mask)
-        for mask in masks:
-            union |= mask
-        return union
