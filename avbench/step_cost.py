@@ -40,7 +40,10 @@ WARM_UP, STEPS = 7, 10  # steps
 def step_config(config: RunConfig) -> RunConfig:
     """`config` as far as it decides on the cost of a step, which starts from random weights."""
     training = config.training.model_copy(update={"base_weights": None})
-    return config.model_copy(update={"seed": 0, "training": training, "order": "default"})
+    options = dict(config.options)
+    if "matching_from_scratch" in options:  # of methods that refuse to be published from a random matching module
+        options["matching_from_scratch"] = True
+    return config.model_copy(update={"seed": 0, "training": training, "options": options, "order": "default"})
 
 
 def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lambda: None) -> StepCost:

@@ -30,9 +30,9 @@ from avbench.training.weights import load_into
 Pair = Sequence[Tensor]  # one for audio, one for video
 
 REMEDY = (
-    "which the paper trains before the stream begins: give base weights with one, as `avbench pretrain` makes them from "
-    "a benchmark's base clips, `avbench weights import --from authors` takes them from the authors' checkpoints and "
-    "`avbench weights export` from a run that trained one; or begin with a random one, which the results note, by "
+    "which the paper trains before the stream begins: give base weights with one, as `avbench pretrain` makes them "
+    "from a benchmark's base clips, `avbench weights import --from authors` takes them from the authors' checkpoints "
+    "and `avbench weights export` from a run that trained one; or begin with a random one, which the results note, by "
     "options.matching_from_scratch=true"
 )
 

@@ -13,7 +13,7 @@ from avbench.weight_import.opening import MATCHING, matching_fits, open_weights
 
 NO_MATCHING = (
     "there is no matching module in it: either the method has none, or it has gone with the checkpoint of that moment; "
-    "methods that need one begin with a random one"
+    "methods that need one begin from these weights only with options.matching_from_scratch=true"
 )
 
 

@@ -42,9 +42,7 @@ def fixed(weight: float) -> LUMP:
     return strategy
 
 
-def test_all_stream_is_finetune_bit_for_bit(
-    tiny_config: Config, train: Train, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_stream_is_finetune_bit_for_bit(tiny_config: Config, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LUMP, "mixing_weight", lambda self: 1.0)
     lump = train(tiny_config("lump"))
     assert same(weights(lump), weights(train(tiny_config("finetune"))))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from avbench.config import RunConfig
+from avbench.config import RunConfig, Section
 from avbench.errors import UsageError
+from avbench.model.matching import AudioVideoMatching
+from avbench.training.pretraining import BasePretraining
 from avbench.training.session import Session, random_wire
+from avbench.training.weights import save_base
 
 Config = Callable[..., RunConfig]
 
@@ -112,6 +116,47 @@ def test_the_loss_reaches_every_parameter_of_backbone_and_matching_module(tiny_c
 
 def test_a_matching_module_from_random_weights_is_warned_of(tiny_config: Config) -> None:
     assert [code for code, _ in Session(tiny_config("stella")).strategy.warnings] == ["matching-not-pretrained"]
+
+
+@pytest.mark.parametrize("strategy", ["stella", "stella-plus", "rca-only"])
+def test_the_published_protocol_needs_a_pre_trained_matching_module(tiny_config: Config, strategy: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"training\.base_weights = null .*avbench pretrain.*matching_from_scratch=true"
+    ):
+        Session(tiny_config(strategy, profile="paper", options={"memory": 12}))
+    allowed = tiny_config(strategy, profile="paper", options={"memory": 12, "matching_from_scratch": True})
+    assert [code for code, _ in Session(allowed).strategy.warnings] == ["matching-not-pretrained"]
+
+
+@pytest.mark.parametrize("profile", ["quick", "paper"])
+def test_base_weights_bring_the_matching_module_or_are_refused(
+    tiny_config: Config, tmp_path: Path, profile: str
+) -> None:
+    config = tiny_config("finetune")
+    base = Session(config, BasePretraining(Section()))
+    matching = base.strategy.modules()["matching"]
+    whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    save_base(whole, {"model": base.net, "matching": matching}, {})
+    save_base(part, {"model": base.net}, {})
+
+    session = Session(tiny_config("stella", {"base_weights": str(whole)}, profile=profile, seed=3))
+    assert session.strategy.warnings == []
+    for name, value in session.strategy.modules()["matching"].state_dict().items():
+        assert torch.equal(value, matching.state_dict()[name].half().float())
+    with pytest.raises(UsageError, match=r"part\.safetensors holds no matching module.*matching_from_scratch=true"):
+        Session(tiny_config("stella", {"base_weights": str(part)}, profile=profile))
+    scratch = options(matching_from_scratch=True)
+    begun = Session(tiny_config("stella", {"base_weights": str(part)}, profile=profile, options=scratch))
+    assert [code for code, _ in begun.strategy.warnings] == ["matching-not-pretrained"]
+    kept = Session(tiny_config("stella", {"base_weights": str(whole)}, profile=profile, options=scratch, seed=3))
+    assert kept.strategy.warnings == []  # an option that allows, and does not ask for, a random one
+
+
+def test_a_matching_module_of_another_model_is_refused(tiny_config: Config, tmp_path: Path) -> None:
+    config, path = tiny_config("stella"), tmp_path / "mixed.safetensors"
+    save_base(path, {"model": Session(config).net, "matching": AudioVideoMatching(32, 4)}, {})
+    with pytest.raises(UsageError, match=r"base weights .*mixed\.safetensors are of another model"):
+        Session(tiny_config("stella", {"base_weights": str(path)}))
 
 
 def test_a_sampling_ratio_that_leaves_nothing_to_reconstruct_is_refused(tiny_config: Config) -> None:

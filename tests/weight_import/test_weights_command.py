@@ -16,6 +16,7 @@ from torch.testing import assert_close
 from avbench.batch import Batch
 from avbench.cli import main
 from avbench.config import ClipShape, ModelConfig, RunConfig
+from avbench.errors import UsageError
 from avbench.model.mae import AudioVideoMAE
 from avbench.training.session import Session
 from avbench.training.weights import load_into, read_metadata
@@ -91,7 +92,7 @@ def test_an_import_is_accounted_for_on_screen_and_beside_the_file(
         assert_close(mine[0], wanted, atol=1e-5, rtol=1e-5)
 
 
-def test_a_run_begins_from_the_import_and_stella_says_that_its_matching_module_is_new(
+def test_a_run_begins_from_the_import_and_stella_asks_before_its_matching_module_is_new(
     avbench: Callable[..., Answer], cav_mae: Path, tmp_path: Path, shape: ClipShape, model: ModelConfig
 ) -> None:
     assert avbench("weights", "import", str(cav_mae), "--from=cav-mae", *SIZES)[0] == 0
@@ -100,7 +101,10 @@ def test_a_run_begins_from_the_import_and_stella_says_that_its_matching_module_i
         strategy="stella", bench="noise", device="cpu", threads=1, clip=shape, model=model,
         training={"base_weights": base, "batch_size": 2}, options={"memory": 4, "audio_selection": "none"},
     )  # fmt: skip
-    session = Session(config)
+    with pytest.raises(UsageError, match=r"matching_from_scratch=true"):
+        Session(config)
+    allowed = config.options | {"matching_from_scratch": True}
+    session = Session(config.model_copy(update={"options": allowed}))
     expected = load_file(base)
     assert all(torch.equal(value, expected[f"model.{name}"]) for name, value in session.net.state_dict().items())
     assert [code for code, _ in session.strategy.warnings] == ["matching-not-pretrained"]
