@@ -7,6 +7,7 @@
 | `avbench resume` | `resume` |
 | `avbench report` | `report`, or `Run.report` |
 | `avbench eval` | `evaluate_downstream` |
+| `avbench embed`, `avbench weights` | the modules `avbench.embedding` and `avbench.weight_import` |
 | `avbench leaderboard` | `leaderboard` |
 | `avbench compare` | `compare` |
 | `avbench reproduce` | `reproduce` |
