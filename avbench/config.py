@@ -230,14 +230,12 @@ def resolve(
     from avbench import registry
 
     bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
-    presets, name = strategy_plugin.card().get("presets", {}), bench_plugin.name
-    layers = [presets.get(layer, {}) for layer in ("default", name, f"{name}/{profile}")]
+    layers: list[Mapping[str, Any]] = [*strategy_plugin.presets(bench_plugin.name, profile)]
     layers += [*map(read_yaml, files), *overrides]
     section: type[Section] = strategy_plugin.load().Config
     layers = _without_stale_options(layers, section.following())
     config = _resolve_data(bench_plugin, strategy_plugin.qualified_name, profile, layers)
-    options = validate(section, config.options, "options")
-    return config.model_copy(update={"options": options.model_dump(mode="json")})
+    return config.model_copy(update={"options": strategy_plugin.settings(config.options, "options")})
 
 
 def _without_stale_options(
@@ -284,13 +282,12 @@ def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Seq
         known = f"it has {', '.join(sorted(profiles))}" if profiles else "it has none at all"
         raise UsageError(f"{bench_plugin.name} has no profile {shortened(profile)}; {hint}{known}")
     order = next((layer["order"] for layer in reversed(layers) if "order" in layer), "default")
-    values: dict[str, Any] = profiles[profile]
-    for layer in (bench_plugin.card().get("orders", {}).get(f"{order}/{profile}", {}), *layers):
+    values: dict[str, Any] = {}
+    for layer in (*bench_plugin.profile(profile, order), *layers):
         values = merge(values, layer)
     values = values | {"strategy": strategy, "bench": bench_plugin.qualified_name, "profile": profile}
     config: RunConfig = validate(RunConfig, values, "")
-    data = validate(bench_plugin.load().Config, config.data, "data")
-    return config.model_copy(update={"data": data.model_dump(mode="json")})
+    return config.model_copy(update={"data": bench_plugin.settings(config.data, "data")})
 
 
 def dump(config: RunConfig) -> str:

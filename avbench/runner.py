@@ -142,8 +142,9 @@ def resume(directory: Path | str, listeners: Sequence[Listener] = ()) -> Run:
         # A clip that was mended since would change the stream half way; it stays out until the next run.
         left_out = {clip: (found.reason, found.message) for clip, found in results.quarantined.items()}
     with blamed(opened.config, opened.path):
+        plugin = _plugin(opened.config)
         session = Session(with_measured_threads(opened.config))
-    return _execute(opened, _plugin(opened.config), session, listeners, resumed=True, left_out=left_out)
+    return _execute(opened, plugin, session, listeners, resumed=True, left_out=left_out)
 
 
 def plan(config: RunConfig) -> Plan:
@@ -166,9 +167,10 @@ def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -
         UsageError: the benchmark has no base clips.
     """
     from avbench.base_weights import make_base_weights
+    from avbench.plugins.blame import blamed
 
     announce = _Announcer(None, listeners)
-    with deterministic(), stop_signals() as stopping:
+    with blamed(config), deterministic(), stop_signals() as stopping:
         progress = _stoppable(announce.preparing, stopping, "the same command")
         return make_base_weights(config, _plugin(config).build_base(progress), out, announce, stopping)
 

@@ -6,27 +6,25 @@ and the command line writes a crash log for them.
 
 from __future__ import annotations
 
+import inspect
 import shlex
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from avbench import registry
-from avbench.errors import AvbenchError, PluginError
+from avbench.errors import AvbenchError, PluginError, UsageError
 from avbench.plugins.plugin import OURS, Plugin
+from avbench.wording import told
 
 if TYPE_CHECKING:
     from avbench.config import RunConfig
+    from avbench.training.terms import LossNotFinite
 
-# What avbench calls on a strategy beside Avalanche's events; on a benchmark, every public method is a hook.
-HOOKS = {
-    *("__init__", "setup", "memory_capacity", "memory_fields", "modules", "evaluated"),
-    *("select", "edit", "compose", "patches", "weigh", "penalty", "remember", "consolidate", "training_loss"),
-    *("state_dict", "load_state_dict"),
-}
 Frame = tuple[FrameType, int]  # and the line it is at
 
 
@@ -47,56 +45,110 @@ def blamed(config: RunConfig, directory: Path | None = None) -> Iterator[None]:
     """
     import torch
 
+    from avbench.training.terms import LossNotFinite
+
     try:
         yield
-    except (AvbenchError, MemoryError, torch.OutOfMemoryError):
+    except LossNotFinite as error:
+        message = _explain_loss(error, config)
+        if message is None:
+            raise
+        raise PluginCrash(message) from error
+    except (AvbenchError, MemoryError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:  # a plugin that ends the process is no success
+    except BaseException as error:  # a plugin that ends the process is no success
         message = _explain(error, config, directory)
         if message is None:
             raise
         raise PluginCrash(message) from error
 
 
-def _explain(error: BaseException, config: RunConfig, directory: Path | None) -> str | None:
-    frames = list(traceback.walk_tb(error.__traceback__))
-    culprit = _culprit(frames, config)
-    if culprit is None:
+@cache
+def hooks() -> frozenset[str]:
+    """What avbench, or Avalanche, calls on a strategy: the methods and properties that the base class shows."""
+    from avbench.training.strategy import AudioVideoStrategy
+
+    shown = {name for name, _ in inspect.getmembers(AudioVideoStrategy, _is_called) if not name.startswith("_")}
+    return frozenset(shown | {"__init__"})
+
+
+def _is_called(member: Any) -> bool:
+    return inspect.isfunction(member) or isinstance(member, property)
+
+
+def _explain_loss(error: LossNotFinite, config: RunConfig) -> str | None:
+    """Who may be behind a loss that is not finite; None if no third party may."""
+    plugin = _third_party("strategies", config.strategy)
+    if plugin is None:
         return None
-    plugin, hook, owner = culprit
-    frame, line = _place(frames, owner)
-    text = " ".join(str(error).split()) or "without a message"
-    return (
-        f"{plugin.described()} crashed in {hook}: {type(error).__name__}: {text} ({frame.f_code.co_filename}, line "
-        f"{line}); {plugin.remedy()}, {_next(directory)}"
-    )
+    if error.diverged:
+        return f"{error.what}, under {plugin.described()}; {error.remedy}, or {plugin.remedy()}"
+    return f"{error.what}, which {plugin.described()} gave; {plugin.remedy()}, then start anew"
 
 
-def _culprit(frames: Sequence[Frame], config: RunConfig) -> tuple[Plugin, str, Any] | None:
-    """The third party's plugin whose code was running, the hook, and the object; None if there was none."""
+def _explain(error: BaseException, config: RunConfig, directory: Path | None) -> str | None:
+    from avbench.training.hook_results import HookError
+
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if isinstance(error, HookError):
+        owner, hook, text = error.owner, f"`{error.hook}`", str(error)
+    else:
+        owner, hook = _culprit(frames)
+        text = told(error)
+    plugin = _plugin_of(owner, config)
+    if plugin is None:
+        return None
+    place = _definition(owner, error.hook) if isinstance(error, HookError) else _place(frames, owner)
+    return f"{plugin.described()} crashed in {hook}: {text} ({place}); {plugin.remedy()}, {_next(directory)}"
+
+
+def _plugin_of(owner: Any, config: RunConfig) -> Plugin | None:
+    """The third party's plugin that an object comes from; None if it is ours, or no plugin."""
+    from avbench.benchmarks.plugin import BenchmarkPlugin
+
+    if owner is None:
+        return None
+    if isinstance(owner, BenchmarkPlugin):
+        return _third_party("benchmarks", config.bench)
+    return _third_party("strategies", config.strategy)
+
+
+def _third_party(kind: registry.Kind, name: str) -> Plugin | None:
+    try:
+        plugin = registry.find(kind, name)
+    except UsageError:  # what needs no strategy names none
+        return None
+    return None if plugin.distribution == OURS else plugin
+
+
+def _culprit(frames: Sequence[Frame]) -> tuple[Any, str]:
+    """The strategy or benchmark whose code was running, and the hook, for a message; None and "" if there was none.
+
+    The hook is the innermost one that somebody wrote; else, what the base class does for all of them.
+    """
     from avbench.benchmarks.plugin import BenchmarkPlugin
     from avbench.training.strategy import AudioVideoStrategy
     from avbench.training.template import AudioVideoPretraining
 
-    hook, owner = "", None
+    owner, written, inherited = None, "", ""
     for frame, _ in frames:
         acting, name = _acting(frame), frame.f_code.co_name
         if isinstance(acting, AudioVideoStrategy):
-            called = name in HOOKS or name.startswith(("before_", "after_"))
+            called, base = name in hooks(), AudioVideoStrategy
         elif isinstance(acting, BenchmarkPlugin):
-            called = not name.startswith("_") or name == "__init__"
+            called, base = not name.startswith("_") or name == "__init__", BenchmarkPlugin
         elif isinstance(acting, AudioVideoPretraining) and name == "backward":
-            acting, called, name = acting.plugin, True, "the backward pass of its loss"
+            owner, written = acting.plugin, "the backward pass of its loss"
+            continue
         else:
             continue
-        owner, hook = acting, name if called else hook or name
-    if owner is None:
-        return None
-    benchmark = isinstance(owner, BenchmarkPlugin)
-    plugin = registry.find("benchmarks", config.bench) if benchmark else registry.find("strategies", config.strategy)
-    if plugin.distribution == OURS:
-        return None
-    return plugin, hook if " " in hook else f"`{hook}`", owner
+        if acting is not owner:
+            owner, written, inherited = acting, "", ""
+        if called and frame.f_globals.get("__name__") != base.__module__:
+            written = f"`{name}`"
+        elif called:
+            inherited = f"`{name}`"
+    return owner, written or inherited or "its own code"
 
 
 def _acting(frame: FrameType) -> Any:
@@ -105,15 +157,24 @@ def _acting(frame: FrameType) -> Any:
     return frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
 
 
-def _place(frames: Sequence[Frame], owner: Any) -> Frame:
+def _place(frames: Sequence[Frame], owner: Any) -> str:
     """Where in the plugin's own code it happened, or else where it happened at all."""
     module = type(owner).__module__
     package = module.partition(".")[0]
-    for frame, line in reversed(frames):
+    at = frames[-1]
+    for frame, line in frames:
         running = str(frame.f_globals.get("__name__", ""))
         if running == module or (package != OURS and running.partition(".")[0] == package):
-            return frame, line
-    return frames[-1]
+            at = frame, line
+    return f"{at[0].f_code.co_filename}, line {at[1]}"
+
+
+def _definition(owner: Any, hook: str) -> str:
+    """Where the hook was written that returned the wrong thing."""
+    found = inspect.getattr_static(type(owner), hook)
+    written = inspect.unwrap(found.fget if isinstance(found, property) else found)
+    code = getattr(written, "__code__", None)  # a value in place of a property has none
+    return f"{code.co_filename}, line {code.co_firstlineno}" if code else f"in {type(owner).__module__}"
 
 
 def _next(directory: Path | None) -> str:

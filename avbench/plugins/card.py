@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from avbench.config import RunConfig, Section, merge, read_yaml, validate
+from avbench.config import RunConfig, Section, TrainingConfig, merge, read_yaml, validate
 from avbench.errors import UsageError
+from avbench.plugins.unpackaged import Kind
+
+# What nobody reads in a card of a kind.
+UNREAD: dict[Kind, set[str]] = {
+    "strategies": {"profiles", "orders", "synthetic"},
+    "benchmarks": {"presets"},
+    "downstream": {"profiles", "orders", "synthetic"},
+}
+
+
+class Preset(Section):
+    """What a strategy may set: its own options, and how it is trained."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+
+
+class Profile(Section):
+    """What a benchmark may set: everything that belongs to a run at its size, and nothing of who runs it where."""
+
+    limit: Any = None
+    clip: dict[str, Any] = Field(default_factory=dict)
+    model: dict[str, Any] = Field(default_factory=dict)
+    training: dict[str, Any] = Field(default_factory=dict)
+    pretraining: dict[str, Any] = Field(default_factory=dict)
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict)
 
 
 class Card(Section):
@@ -21,7 +48,7 @@ class Card(Section):
         paper: where the method or the protocol was published.
         synthetic: the clips are rendered, not recorded.
         presets: of a strategy, parts of a run's configuration: under `default` for all benchmarks, under a benchmark's
-            name, and under `benchmark/profile`; later ones win.
+            name, and under `benchmark/profile`; later ones win. Of a downstream task, likewise its options.
         profiles: of a benchmark, parts of a run's configuration by the name of the profile.
         orders: of a benchmark, likewise by `order/profile`: what is set otherwise when tasks come in that order.
     """
@@ -29,9 +56,9 @@ class Card(Section):
     summary: str = ""
     paper: str = ""
     synthetic: bool = False
-    presets: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    profiles: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    orders: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    presets: dict[str, Preset] = Field(default_factory=dict)
+    profiles: dict[str, Profile] = Field(default_factory=dict)
+    orders: dict[str, Profile] = Field(default_factory=dict)
 
 
 def read_card(module: str) -> dict[str, Any]:
@@ -40,8 +67,7 @@ def read_card(module: str) -> dict[str, Any]:
     Raises:
         UsageError: it can't be read, or says something that a card can't.
     """
-    source = locate(module)
-    path = source.with_suffix(".yaml") if source else None
+    path = place(module)
     if path is None or not path.is_file():
         return {}
     card = read_yaml(path)
@@ -52,22 +78,65 @@ def read_card(module: str) -> dict[str, Any]:
     return card
 
 
-def check_presets(card: Mapping[str, Any], options: type[Section]) -> None:
-    """Hold every preset of a card against the sections of a run's configuration and the plugin's own options.
+def place(module: str) -> Path | None:
+    """Where the card of a module is, or would be; None where the module is not."""
+    source = locate(module)
+    return source.with_suffix(".yaml") if source else None
+
+
+def check(card: Mapping[str, Any], kind: Kind, options: type[Section]) -> None:
+    """Hold everything a card sets against the configuration of a run, and the plugin's own options.
 
     Raises:
-        UsageError: a preset of the card sets what does not exist, or to what it can't be.
+        UsageError: the card sets what nobody reads, what does not exist, or to what it can't be.
     """
-    presets = card.get("presets", {})
-    for name, preset in presets.items():
-        unknown = sorted(set(preset) - set(RunConfig.model_fields))
-        if unknown:
-            raise UsageError(f"presets.{name} of its card: {unknown[0]!r} is no part of a run's configuration")
-        layers = [presets.get(layer, {}) for layer in ("default", name.partition("/")[0], name)]
-        values: Mapping[str, Any] = {}
-        for layer in layers:
-            values = merge(values, layer.get("options", {}))
-        validate(options, values, f"its card's presets.{name}.options")
+    if unread := sorted(UNREAD[kind] & set(card)):
+        raise UsageError(f"{unread[0]}: a card of {kind} has none")
+    presets, profiles = card.get("presets", {}), card.get("profiles", {})
+    for name in presets:
+        check_presets(presets, dict.fromkeys(("default", name.partition("/")[0], name)), options)
+    for name, profile in profiles.items():
+        check_profile([profile], f"profiles.{name}", options)
+    for name, values in card.get("orders", {}).items():
+        profile = name.partition("/")[2]
+        if profile not in profiles:
+            raise UsageError(f"orders.{name}: must be named ORDER/PROFILE, after a profile of the card")
+        check_profile([profiles[profile], values], f"orders.{name}", options)
+
+
+def check_presets(presets: Mapping[str, Any], names: Iterable[str], options: type[Section]) -> None:
+    """Hold the presets called `names`, later ones winning, against the schedule and the plugin's options.
+
+    Raises:
+        UsageError: one sets what does not exist, or to what it can't be.
+    """
+    values: Mapping[str, Any] = {}
+    for name in names:
+        values = merge(values, presets.get(name, {}))
+        _check_part(options, values.get("options", {}), f"presets.{name}.options")
+        _check_part(TrainingConfig, values.get("training", {}), f"presets.{name}.training")
+
+
+def check_profile(layers: Sequence[Mapping[str, Any]], where: str, data: type[Section]) -> None:
+    """Hold a profile, later layers winning, against the configuration of a run and the benchmark's own options.
+
+    Raises:
+        UsageError: it sets what does not exist, or to what it can't be.
+    """
+    values: Mapping[str, Any] = {"strategy": "any", "bench": "any"}
+    for layer in layers:
+        values = merge(values, layer)
+    _check_part(RunConfig, values, where)
+    _check_part(data, values.get("data", {}), f"{where}.data")
+
+
+def _check_part(section: type[Section], values: Mapping[str, Any], where: str) -> None:
+    """Are `values` right as far as they go? What is missing may come from elsewhere."""
+    try:
+        section.model_validate(dict(values))
+    except ValidationError as error:
+        if any(problem["type"] != "missing" for problem in error.errors()):
+            validate(section, values, where)
 
 
 def locate(module: str) -> Path | None:

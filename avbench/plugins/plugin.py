@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from avbench.errors import AvbenchError, PluginError
 from avbench.plugins import card as cards
+from avbench.plugins.interrupts import noticed
 from avbench.plugins.unpackaged import VARIABLE
 from avbench.plugins.unpackaged import Kind as Kind
+from avbench.validation import validate
+from avbench.wording import told
 
 SINGULAR: dict[Kind, str] = {
     "strategies": "strategy",
@@ -76,26 +81,79 @@ class Plugin:
         if self.problem:
             raise BrokenPlugin(self.problem)
         base = _base(self.kind)
-        try:
-            found = _look_up(self.target)
-        except (Exception, SystemExit) as error:  # a module may fail with anything, or try to end the process
-            text = f"{type(error).__name__}: {error}"
-            raise BrokenPlugin(f"{self.described()} can't be loaded: {text}; {self.remedy()}") from error
-        if wrong := _misfit(found, base):
+        with noticed() as interrupted:
+            try:
+                found = _look_up(self.target)
+                wrong = _misfit(found, base)
+            except BaseException as error:  # a module may fail with anything, or try to end the process
+                if isinstance(error, KeyboardInterrupt) and interrupted():
+                    raise
+                raise BrokenPlugin(f"{self.described()} can't be loaded: {told(error)}; {self.remedy()}") from error
+        if wrong:
             raise BrokenPlugin(f"{self.described()} is no {SINGULAR[self.kind]}: {wrong}; {self.remedy()}")
         return found
 
     def check(self) -> None:
-        """Load it, and hold the presets of its card against its options.
+        """Load it, and hold everything its card sets against the configuration of a run and its own options.
 
         Raises:
             PluginError: something is wrong with it.
         """
         card, loaded = self.card(), self.load()
+        with self._answering_for_its_card():
+            cards.check(card, self.kind, loaded.Config)
+
+    def presets(self, bench: str, profile: str) -> list[dict[str, Any]]:
+        """What the card sets for a benchmark in a profile, later ones winning.
+
+        Raises:
+            PluginError: the plugin can't be loaded, or its card sets what can't be.
+        """
+        presets: dict[str, dict[str, Any]] = self.card().get("presets", {})
+        names = [name for name in ("default", bench, f"{bench}/{profile}") if name in presets]
+        options = self.load().Config
+        with self._answering_for_its_card():
+            cards.check_presets(presets, names, options)
+        return [presets[name] for name in names]
+
+    def profile(self, profile: str, order: str) -> list[dict[str, Any]]:
+        """What the card of a benchmark sets in a profile, and for an order of its tasks in it; later ones win.
+
+        Raises:
+            PluginError: its card sets what can't be.
+            KeyError: there is no such profile.
+        """
+        card = self.card()
+        layers = [card["profiles"][profile], card.get("orders", {}).get(f"{order}/{profile}", {})]
+        with self._answering_for_its_card():
+            cards.check_profile(layers, f"profiles.{profile}", self.load().Config)
+        return layers
+
+    def settings(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """`values` as the plugin's own options, complete and in plain types.
+
+        Raises:
+            UsageError: an option is unknown or can't have that value.
+            PluginError: its class of options crashed.
+        """
+        kind = self.load().Config
         try:
-            cards.check_presets(card, loaded.Config)
+            settings: dict[str, Any] = validate(kind, values, where).model_dump(mode="json")
+        except AvbenchError:
+            raise
+        except Exception as error:
+            raise BrokenPlugin(f"the options of {self.described()} crashed: {told(error)}; {self.remedy()}") from error
+        return settings
+
+    @contextmanager
+    def _answering_for_its_card(self) -> Iterator[None]:
+        try:
+            yield
         except AvbenchError as error:
-            raise BrokenPlugin(f"{self.described()}: {error}; {self.remedy()}") from None
+            file = cards.place(self.target.partition(":")[0])
+            raise BrokenPlugin(f"{self.described()}: its card {file}: {error}; {self.remedy()}") from None
+        except Exception as error:  # a check of its own options may fail with anything
+            raise BrokenPlugin(f"the options of {self.described()} crashed: {told(error)}; {self.remedy()}") from error
 
     def described(self) -> str:
         """For messages: name and where it comes from."""
@@ -129,7 +187,7 @@ def _base(kind: Kind) -> type:
 
         return BenchmarkPlugin
     except Exception as error:
-        text = f"{type(error).__name__}: {error}"
+        text = told(error)
         raise BrokenPlugin(f"avbench itself can't be loaded: {text}; `avbench doctor` says what is wrong") from error
 
 
@@ -157,6 +215,11 @@ def _misfit(found: Any, base: type) -> str:
     config = getattr(found, "Config", None)
     if not (inspect.isclass(config) and issubclass(config, Section)):
         return f"its `Config` must be a class of options that derives from {_path(Section)}"
+    wanted = inspect.signature(base).parameters
+    try:
+        inspect.signature(found).bind(*wanted)
+    except TypeError as error:
+        return f"it must be made as {base.__name__}({', '.join(wanted)}) is: {error}"
     return ""
 
 

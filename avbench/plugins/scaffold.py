@@ -27,21 +27,27 @@ def write_package(name: str, folder: Path) -> Path:
     Raises:
         UsageError: the name can't be one or is taken, the folder is there already, or can't be written.
     """
-    values, partial = _values(name), folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    values = _values(name)
     try:
-        if os.path.lexists(folder):
+        if os.path.lexists(folder):  # also `/`, and `.`, which an empty name stands for
             raise UsageError(f"{folder} exists already; name another folder with --out")
-        for path, text in _files(values).items():
+        _write(_files(values), folder)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"can't write the package {shortened(str(folder))}: {reason}; name another --out") from None
+    return folder
+
+
+def _write(files: dict[str, str], folder: Path) -> None:
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    try:
+        for path, text in files.items():
             target = partial / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
         partial.rename(folder)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(f"can't write the package {shortened(str(folder))}: {reason}; name another --out") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return folder
 
 
 def _values(name: str) -> dict[str, str]:

@@ -80,7 +80,8 @@ def _unpackaged(kind: Kind) -> Iterator[Plugin]:
             target, where = f"{entry.module}:{entry.attribute}", f"{entry.path}:{entry.attribute}"
             plugin = _checked(Plugin(kind, entry.name, target, VARIABLE, entry.version, where))
             if not entry.path.is_file():
-                plugin = replace(plugin, problem=f"{plugin.described()} can't be loaded: there is no such file")
+                problem = f"there is no such file; correct the path in {VARIABLE}, or take it out"
+                plugin = replace(plugin, problem=f"{plugin.described()} can't be loaded: {problem}")
             yield plugin
 
 
