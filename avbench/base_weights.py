@@ -107,6 +107,8 @@ def make_base_weights(
             "steps": str(steps),
             "clips": str(len(rows)),
             "clip_list_hash": base.clip_list_hash,
+            "clip": json.dumps(config.clip.model_dump(mode="json")),
+            "model": json.dumps(config.model.model_dump(mode="json")),
             "configuration": stable_hash(config.model_dump(mode="json", include={"clip", "model", "pretraining"})),
             "held_out_queries": str(sum(metric.last.queries)),
             "held_out_recall_audio2video": str(held_out["audio2video"]),

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import avbench
 from avbench.embedding import Embeddings
-from avbench.errors import UsageError
+from avbench.errors import RunDirectoryError, UsageError
 from avbench.results.atomic import replacing
 from avbench.results.journal import now
 from avbench.training.weights import check_writable
@@ -72,7 +73,10 @@ def write(path: Path, embeddings: Embeddings, network: dict[str, Any]) -> None:
         metadata = {name: json.dumps(values) for name, values in texts.items()} | {"card": json.dumps(card)}
         temporary.touch()
         mode = temporary.stat().st_mode  # as of any file; the format's own writer lets nobody else read
-        save_file({"audio": embeddings.audio, "video": embeddings.video}, temporary, metadata=metadata)
+        try:
+            save_file({"audio": embeddings.audio, "video": embeddings.video}, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise RunDirectoryError(f"can't write {path}: {error}; nothing of it is left") from None
         temporary.chmod(mode)
 
 

@@ -91,8 +91,8 @@ def import_(
 
     screen = console.output()
     choices = foreign.Choices(
-        audio_positions.value if audio_positions else None,  # type: ignore[arg-type]
-        fusion_from.value if fusion_from else None,  # type: ignore[arg-type]
+        audio_positions.value if audio_positions else None,
+        fusion_from.value if fusion_from else None,
     )
     with console.waiting(screen, "importing"):
         outcome = foreign.import_weights(

@@ -25,14 +25,16 @@ class Row:
 
 def condensed(imported: Imported) -> list[Row]:
     """Rows of the model's tensors, in their order, then of the ignored ones of the checkpoint."""
-    entries = [(entry.tensor, entry.sources, entry.status, entry.how) for entry in imported.entries]
+    entries: list[tuple[str, tuple[str, ...], str, str]] = [
+        (entry.tensor, entry.sources, entry.status, entry.how) for entry in imported.entries
+    ]
     entries += [("", (name,), "ignored", why) for name, why in imported.ignored.items()]
-    groups: dict[tuple[object, ...], list[tuple[str, Sequence[str]]]] = {}
+    groups: dict[tuple[str, tuple[str, ...], str, str], list[tuple[str, Sequence[str]]]] = {}
     for target, sources, status, how in entries:
         key = _pattern(target), tuple(map(_pattern, sources)), status, how
         groups.setdefault(key, []).append((target, sources))
     return [
-        Row(_together(t for t, _ in members), _sources([s for _, s in members]), str(status), str(how))
+        Row(_together(t for t, _ in members), _sources([s for _, s in members]), status, how)
         for (_, _, status, how), members in groups.items()
     ]
 

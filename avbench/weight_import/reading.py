@@ -79,10 +79,17 @@ def _tensors_in(content: Any, path: Path) -> dict[str, Tensor]:
                 break
     if not isinstance(content, Mapping) or not content:
         raise CheckpointError(f"{path} holds no named tensors but {shortened(type(content).__name__)}")
-    others = [shortened(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    others = [shortened(name) for name, value in content.items() if not _is_plain(value)]
     if others or not all(isinstance(name, str) for name in content):
         raise CheckpointError(
-            f"{path} holds other things than named tensors, such as {', '.join(others[:3]) or 'unnamed ones'}, and "
-            f"none of {', '.join(_HOLDERS)}; save only the model's tensors, and import those"
+            f"{path} holds other things than plain named tensors, such as {', '.join(others[:3]) or 'unnamed ones'}; "
+            f"weights are looked for at the top and under {', '.join(_HOLDERS)}: save only the model's tensors"
         )
     return dict(content)
+
+
+def _is_plain(value: object) -> bool:
+    """A tensor with a value of its own for every element: not sparse, not without values, no few repeated ones."""
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
+        return False
+    return not value.is_quantized and value.numel() * value.element_size() <= value.untyped_storage().nbytes()

@@ -71,7 +71,10 @@ def test_what_is_no_checkpoint_is_one_message(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r"checkpoint\.pth"):
             read_checkpoint(path)
-    for content in ([1, 2], {}, {"epoch": 3}, {"model": {"lr": 0.1}}, {3: torch.ones(2)}):
+    endless = {"a": torch.ones(1).expand(10**15)}  # a few bytes that stand for more than any memory
+    sparse = {"a": torch.eye(2).to_sparse()}
+    empty = {"a": torch.empty(2, device="meta")}
+    for content in ([1, 2], {}, {"epoch": 3}, {"model": {"lr": 0.1}}, {3: torch.ones(2)}, endless, sparse, empty):
         torch.save(content, path)
         with pytest.raises(CheckpointError, match=r"holds (no|other)"):
             read_checkpoint(path)

@@ -134,7 +134,7 @@ def _check_values(used: Mapping[str, Tensor]) -> None:
     numbers = {name: tensor for name, tensor in used.items() if tensor.is_floating_point()}
     if wrong := sorted(used.keys() - numbers.keys()):
         _refuse(wrong, "no floating-point numbers", "import the weights as they were before quantisation")
-    if broken := sorted(name for name, tensor in numbers.items() if not bool(torch.isfinite(tensor).all())):
+    if broken := sorted(name for name, tensor in numbers.items() if not bool(torch.isfinite(tensor.float()).all())):
         _refuse(broken, "not finite (NaN or infinite)", "the training that wrote them diverged; use an earlier one")
 
 

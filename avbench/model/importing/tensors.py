@@ -37,7 +37,8 @@ def turned_rows(patch: int) -> Callable[[Tensor], Tensor]:
     """Rows (weights or biases) of an output layer that predicts (frequency, time) -> (time, frequency)."""
 
     def change(rows: Tensor) -> Tensor:
-        return rows.unflatten(0, (patch, patch)).transpose(0, 1).flatten(0, 1)
+        turned: Tensor = rows.unflatten(0, (patch, patch))
+        return turned.transpose(0, 1).flatten(0, 1)
 
     return change
 
@@ -61,7 +62,8 @@ def turned_table(grid: Sequence[int]) -> Callable[[Tensor], Tensor]:
     times, frequencies = grid
 
     def change(positions: Tensor) -> Tensor:
-        return positions.squeeze(0).unflatten(0, (frequencies, times)).transpose(0, 1).flatten(0, 1)
+        cells: Tensor = positions.squeeze(0).unflatten(0, (frequencies, times))
+        return cells.transpose(0, 1).flatten(0, 1)
 
     return change
 
@@ -75,7 +77,8 @@ def sincos_like_mae(grid: Sequence[int]) -> Callable[[Tensor], Tensor]:
     def change(initial: Tensor) -> Tensor:
         times, frequencies = grid
         made = sincos_positions((frequencies, times), initial.shape[1])
-        return made.unflatten(0, (frequencies, times)).transpose(0, 1).flatten(0, 1)
+        cells: Tensor = made.unflatten(0, (frequencies, times))
+        return cells.transpose(0, 1).flatten(0, 1)
 
     return change
 
