@@ -13,10 +13,11 @@ import avbench
 from avbench.batch import Batch
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
 from avbench.config import RunConfig, Section
-from avbench.continual_run import Announce, quiet_evaluator
 from avbench.errors import Interrupted
-from avbench.evaluation.metric import RetrievalRecall
+from avbench.evaluation.metric import RetrievalRecall, quiet_evaluator
+from avbench.evaluation.retrieval import RetrievalResult
 from avbench.results.comparability import stable_hash
+from avbench.results.journal import Announce
 from avbench.training import weights
 from avbench.training.loader import batches_per_epoch, epoch_batches, make_loader
 from avbench.training.pretraining import BasePretraining, cosine_schedule
@@ -44,6 +45,16 @@ def make_base_weights(
         CheckpointError: `out` can't be written.
     """
     weights.check_writable(out)
+    making = _Making(_on_its_own_schedule(config), base, out, announce, stopping)
+    held_out = making.train()
+    making.save(held_out)
+    recall = _of_the_only_task(held_out)
+    seconds = round(time.monotonic() - making.started, 3)
+    announce("finished", seconds=seconds, summary={}, recall=recall, path=str(out))
+    return out
+
+
+def _on_its_own_schedule(config: RunConfig) -> RunConfig:
     pretraining = config.pretraining
     schedule = {
         "base_weights": None,
@@ -51,52 +62,46 @@ def make_base_weights(
         "batch_size": pretraining.batch_size,
         "learning_rate": pretraining.learning_rate,
     }
-    config = config.model_copy(update={"training": config.training.model_copy(update=schedule)})
-    experience = base.scenario.train_stream[0]
-    rows = rows_of(experience)
-    steps = pretraining.epochs * batches_per_epoch(len(rows), pretraining.batch_size)
-    strategy = BasePretraining(Section())
-    session = Session(config, strategy, cosine_schedule(pretraining, steps))
-    metric = RetrievalRecall(1)
-    started, losses = time.monotonic(), dict[int, float]()
+    return config.model_copy(update={"training": config.training.model_copy(update=schedule)})
 
-    def after_step(template: AudioVideoPretraining) -> None:
-        step = template.progress.step
-        if stopping():
-            raise Interrupted(f"stopped at step {step} of {steps}; nothing was written to {out}")
-        if step % config.training.log_every == 0:
-            loss = _announce_step(template, steps, config.training.log_every, started, announce)
-            if step % LOSS_EVERY == 0:
-                losses[step] = round(loss, 3)
 
-    template = session.attach(base.store, quiet_evaluator(metric), after_step)
-    announce(
-        "run_started",
-        strategy="base pre-training",
-        bench=config.bench,
-        profile=config.profile,
-        seed=config.seed,
-        resumed=False,
-        step=0,
-        total_steps=steps,
-        experiences=["base clips"],
-        clips=[len(rows)],
-        parameters=sum(session.parameters.values()),
-        device=str(session.device),
-        threads=config.threads,
-        synthetic=base.synthetic,
-        directory=str(out.parent),
-    )
-    template.train([experience], eval_streams=[])
-    _train_matching_alone(session, strategy, rows, stopping)
-    template.eval(base.scenario.retrieval_stream)
-    assert metric.last is not None
-    recalls = metric.last.recalls()
-    held_out = {way: {name: values[0] for name, values in found.items()} for way, found in recalls.items()}
-    weights.save_base(
-        out,
-        {"model": session.net, "matching": strategy.matching},
-        {
+def _of_the_only_task(found: RetrievalResult) -> dict[str, dict[str, float]]:
+    return {way: {name: values[0] for name, values in recalls.items()} for way, recalls in found.recalls().items()}
+
+
+class _Making:
+    """The arguments of `make_base_weights`, and what is built from them."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        base: AudioVideoBenchmark,
+        out: Path,
+        announce: Announce,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.config, self.base, self.out, self.announce, self.stopping = config, base, out, announce, stopping
+        self.rows = rows_of(base.scenario.train_stream[0])
+        self.steps = config.training.epochs * batches_per_epoch(len(self.rows), config.training.batch_size)
+        self.strategy = BasePretraining(Section())
+        self.session = Session(config, self.strategy, cosine_schedule(config.pretraining, self.steps))
+        self.metric = RetrievalRecall(1)
+        self.started, self.losses = time.monotonic(), dict[int, float]()
+        self.template = self.session.attach(base.store, quiet_evaluator(self.metric), self._after_step)
+
+    def train(self) -> RetrievalResult:
+        """All of the training, and retrieval among the held-out clips after it."""
+        self._announce_start()
+        self.template.train([self.base.scenario.train_stream[0]], eval_streams=[])
+        self._train_matching_alone()
+        self.template.eval(self.base.scenario.retrieval_stream)
+        assert self.metric.last is not None
+        return self.metric.last
+
+    def save(self, held_out: RetrievalResult) -> None:
+        """Write the weights, with what they are and how good."""
+        config, base, recall = self.config, self.base, _of_the_only_task(held_out)
+        description = {
             "format": FORMAT,
             "avbench": avbench.__version__,
             "bench": config.bench,
@@ -104,60 +109,81 @@ def make_base_weights(
             "profile": config.profile,
             "seed": str(config.seed),
             "synthetic": str(base.synthetic).lower(),
-            "steps": str(steps),
-            "clips": str(len(rows)),
+            "steps": str(self.steps),
+            "clips": str(len(self.rows)),
             "clip_list_hash": base.clip_list_hash,
-            "clip": json.dumps(config.clip.model_dump(mode="json")),
-            "model": json.dumps(config.model.model_dump(mode="json")),
             "configuration": stable_hash(config.model_dump(mode="json", include={"clip", "model", "pretraining"})),
-            "held_out_queries": str(sum(metric.last.queries)),
-            "held_out_recall_audio2video": str(held_out["audio2video"]),
-            "held_out_recall_video2audio": str(held_out["video2audio"]),
-            "matching_accuracy": f"{strategy.matching_accuracy:.3f}",
-            "losses": json.dumps(losses),
-        },
-    )
-    announce("finished", seconds=round(time.monotonic() - started, 3), summary={}, recall=held_out, path=str(out))
-    return out
+            "held_out_queries": str(sum(held_out.queries)),
+            "held_out_recall_audio2video": str(recall["audio2video"]),
+            "held_out_recall_video2audio": str(recall["video2audio"]),
+            "matching_accuracy": f"{self.strategy.matching_accuracy:.3f}",
+            "losses": json.dumps(self.losses),
+        }
+        weights.save_base(self.out, {"model": self.session.net, "matching": self.strategy.matching}, description)
 
+    def _after_step(self, template: AudioVideoPretraining) -> None:
+        step, log_every = template.progress.step, self.config.training.log_every
+        if self.stopping():
+            raise Interrupted(f"stopped at step {step} of {self.steps}; nothing was written to {self.out}")
+        if step % log_every == 0:
+            loss = self._announce_step()
+            if step % LOSS_EVERY == 0:
+                self.losses[step] = round(loss, 3)
 
-def _train_matching_alone(
-    session: Session, strategy: BasePretraining, rows: list[int], stopping: Callable[[], bool]
-) -> None:
-    """Further epochs of the matching module on the finished, frozen backbone.
+    def _train_matching_alone(self) -> None:
+        """Further epochs of the matching module on the finished, frozen backbone.
 
-    The released commands do so before continual pre-training starts.
-    """
-    config, device = session.config, session.device
-    rate, betas = config.pretraining.matching_learning_rate, config.training.betas
-    optimizer = torch.optim.Adam(strategy.matching.parameters(), lr=rate, betas=betas)
-    for _ in range(config.pretraining.matching_extra_epochs):
-        batches = epoch_batches(rows, config.training.batch_size, session.generators["data"])
-        for wire in make_loader(session.template.store, batches, config.workers, pin=device.type == "cuda"):
-            if stopping():
-                raise Interrupted("stopped while training the matching module; nothing was written")
-            batch = Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], device)
-            optimizer.zero_grad(set_to_none=True)
-            strategy.matching_loss(batch).backward()
-            optimizer.step()
+        The released commands do so before continual pre-training starts.
+        """
+        config, device = self.config, self.session.device
+        rate, betas = config.pretraining.matching_learning_rate, config.training.betas
+        optimizer = torch.optim.Adam(self.strategy.matching.parameters(), lr=rate, betas=betas)
+        for _ in range(config.pretraining.matching_extra_epochs):
+            batches = epoch_batches(self.rows, config.training.batch_size, self.session.generators["data"])
+            for wire in make_loader(self.template.store, batches, config.workers, pin=device.type == "cuda"):
+                if self.stopping():
+                    raise Interrupted("stopped while training the matching module; nothing was written")
+                batch = Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], device)
+                optimizer.zero_grad(set_to_none=True)
+                self.strategy.matching_loss(batch).backward()
+                optimizer.step()
 
+    # --- what is told -------------------------------------------------------------------------------------------------
 
-def _announce_step(
-    template: AudioVideoPretraining, steps: int, log_every: int, started: float, announce: Announce
-) -> float:
-    progress, seconds = template.progress, time.monotonic() - started
-    terms = template.read_terms(log_every)
-    loss = terms.pop("loss")
-    announce(
-        "step",
-        step=progress.step,
-        total_steps=steps,
-        experience=0,
-        epoch=progress.epoch,
-        loss=loss,
-        terms=terms,
-        clips_per_second=progress.clips / seconds,
-        memory_clips=0,
-        seconds_left=seconds / progress.step * (steps - progress.step),
-    )
-    return loss
+    def _announce_start(self) -> None:
+        config = self.config
+        self.announce(
+            "run_started",
+            strategy="base pre-training",
+            bench=config.bench,
+            profile=config.profile,
+            seed=config.seed,
+            resumed=False,
+            step=0,
+            total_steps=self.steps,
+            experiences=["base clips"],
+            clips=[len(self.rows)],
+            parameters=sum(self.session.parameters.values()),
+            device=str(self.session.device),
+            threads=config.threads,
+            synthetic=self.base.synthetic,
+            directory=str(self.out.parent),
+        )
+
+    def _announce_step(self) -> float:
+        progress, seconds = self.template.progress, time.monotonic() - self.started
+        terms = self.template.read_terms(self.config.training.log_every)
+        loss = terms.pop("loss")
+        self.announce(
+            "step",
+            step=progress.step,
+            total_steps=self.steps,
+            experience=0,
+            epoch=progress.epoch,
+            loss=loss,
+            terms=terms,
+            clips_per_second=progress.clips / seconds,
+            memory_clips=0,
+            seconds_left=seconds / progress.step * (self.steps - progress.step),
+        )
+        return loss

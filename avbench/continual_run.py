@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Protocol
-
-from avalanche.training.plugins import EvaluationPlugin
+from typing import Any
 
 from avbench import run_results
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
@@ -16,11 +13,11 @@ from avbench.errors import Interrupted, RunDirectoryError
 from avbench.evaluation import similarity as similarity_files
 from avbench.evaluation.efficiency import clips_per_second
 from avbench.evaluation.examples import save_examples
-from avbench.evaluation.metric import RetrievalRecall
+from avbench.evaluation.metric import RetrievalRecall, quiet_evaluator
 from avbench.evaluation.retrieval import RetrievalResult
 from avbench.model.mae import AudioVideoMAE
 from avbench.results.directory import RunDirectory
-from avbench.results.journal import now
+from avbench.results.journal import Announce, now
 from avbench.results.schema import Results
 from avbench.run_attention import RunAttention
 from avbench.training import backbones
@@ -29,12 +26,6 @@ from avbench.training.budget import Allowance
 from avbench.training.loader import batches_per_epoch
 from avbench.training.session import Session
 from avbench.training.template import AudioVideoPretraining
-
-
-class Announce(Protocol):
-    """Tell journal and listeners of an event."""
-
-    def __call__(self, name: str, **values: Any) -> None: ...
 
 
 class ContinualRun:
@@ -299,10 +290,3 @@ class ContinualRun:
         told = {"evaluated_model": self.results.evaluated_model, "other_models": others} if others else {}
         seconds = round(self.template.stopwatch.total(), 3)
         self.announce("finished", seconds=seconds, summary=summary, **told)
-
-
-def quiet_evaluator(metric: RetrievalRecall) -> EvaluationPlugin:
-    """Avalanche's evaluator with one metric and no logger of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Avalanche warns that there is no logger: the journal is ours
-        return EvaluationPlugin(metric, collect_all=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from avalanche.evaluation import PluginMetric
 from avalanche.evaluation.metric_results import MetricValue
+from avalanche.training.plugins import EvaluationPlugin
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,6 +18,13 @@ from avbench.errors import DataError
 from avbench.evaluation.retrieval import RetrievalResult, evaluate, similarity_matrix
 
 STREAM = "retrieval"
+
+
+def quiet_evaluator(metric: RetrievalRecall) -> EvaluationPlugin:
+    """Avalanche's evaluator with one metric and no logger of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Avalanche warns that there is no logger: the journal is ours
+        return EvaluationPlugin(metric, collect_all=False)
 
 
 class RetrievalRecall(PluginMetric[RetrievalResult]):

@@ -8,12 +8,18 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from avbench.errors import RunDirectoryError
 from avbench.results.atomic import unwritable
 
 Event = dict[str, Any]
+
+
+class Announce(Protocol):
+    """Tell journal and listeners of an event."""
+
+    def __call__(self, name: str, **values: Any) -> None: ...
 
 
 def now() -> str:
