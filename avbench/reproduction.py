@@ -7,7 +7,7 @@ reproduce(["table1", "figure6"], Request("continual-synth", "quick", seeds=3), o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,10 +17,10 @@ import yaml
 
 from avbench import registry
 from avbench.config import RunConfig, merge, parse_override, resolve
-from avbench.errors import AvbenchError, UsageError
+from avbench.errors import AvbenchError, Interrupted, UsageError
 from avbench.reports.paper.catalogue import find_items
 from avbench.reports.paper.declaration import Item, Variant
-from avbench.results import Event
+from avbench.results import Event, Results, RunDirectory
 from avbench.sweep import Outcome, sweep_claimed
 from avbench.sweep_run import SweepRun, claimed
 from avbench.wording import shortened
@@ -37,6 +37,7 @@ class Request:
         seeds: how many repetitions, 0 to seeds - 1.
         sets: settings for every run, as after `--set`.
         strategies: rows of these methods only; all of them if empty.
+        roots: folders of recordings by the downstream task that needs them.
     """
 
     bench: str
@@ -44,6 +45,7 @@ class Request:
     seeds: int = 3
     sets: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
+    roots: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass
@@ -160,6 +162,7 @@ def _render(item: Item, rows: Rows, request: Request, out: Path, outcome: Outcom
             steps[label] = measure_apart(rows[label][0].config, out, tell)
         except AvbenchError as error:
             problems.append(str(error))
+    problems += _judge(item, rows, request, out, listen)
     entries = [read_entry(v, [run.folder(out) for run in rows[v.label]], outcome.failed) for v in variants]
     material = Material(
         item=item,
@@ -173,3 +176,38 @@ def _render(item: Item, rows: Rows, request: Request, out: Path, outcome: Outcom
         problems=tuple(problems),
     )
     return write(render(material), out)
+
+
+def _judge(item: Item, rows: Rows, request: Request, out: Path, listen: Listener) -> list[str]:
+    """Judge the complete runs by the item's downstream tasks, where they are not yet; what went wrong, by task."""
+    from avbench.downstream_run import Request as Wanted
+    from avbench.downstream_run import evaluate
+    from avbench.reports.paper.render_downstream import result_of
+
+    problems = []
+    for judged in item.judged:
+        for directory, results in _complete(rows, out):
+            if result_of(directory.path, results, judged) is not None:
+                continue
+            listen({"event": "measuring", "name": f"{judged.task} of {directory.path.name}"})
+            every = judged.checkpoint if results.experiences > 1 else "last"
+            wanted = Wanted(judged.task, request.roots.get(judged.task), checkpoint=every, variant=judged.variant)
+            try:
+                evaluate(directory.path, wanted)
+            except Interrupted:
+                raise
+            except AvbenchError as error:  # most likely the data are not there: then no other run can be judged either
+                problems.append(f"{judged.task}: {error}")
+                break
+    return problems
+
+
+def _complete(rows: Rows, out: Path) -> Iterator[tuple[RunDirectory, Results]]:
+    for run in {run.name: run for runs in rows.values() for run in runs}.values():
+        try:
+            directory = RunDirectory.open(run.folder(out))
+            results = directory.read_results()
+        except AvbenchError:
+            continue  # told where the row is read
+        if results.status == "complete":
+            yield directory, results

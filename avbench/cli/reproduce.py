@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from avbench import registry
 from avbench.cli import console
 from avbench.cli.options import DataRoot, Limit, Sets, checked_out, checked_root
 from avbench.errors import AvbenchError, Interrupted, UsageError
+from avbench.paths import absolute
+from avbench.wording import shortened
 
 if TYPE_CHECKING:
     from avbench.reproduction import Request
@@ -42,6 +45,10 @@ def reproduce(
         Path | None, typer.Option("--out", metavar="DIR", help="Where runs and pages lie; runs/reproduce if not given.")
     ] = None,
     data_root: DataRoot = None,
+    task_roots: Annotated[
+        list[str] | None,
+        typer.Option("--task-root", metavar="TASK=DIR", help="Folder of a downstream task's recordings. Repeatable."),
+    ] = None,
     limit: Limit = None,
     sets: Sets = None,
     plan: Annotated[
@@ -64,12 +71,24 @@ def reproduce(
     chosen = tuple(name.strip() for text in strategies or () for name in text.split(",") if name.strip())
     extra = [] if limit is None else [f"limit={limit}"]
     extra += [] if data_root is None else [f"data.root={checked_root(bench, data_root)}"]
-    request = Request(bench, profile, seeds, (*extra, *(sets or ())), chosen)
+    roots = dict(_task_root(text) for text in task_roots or ())
+    request = Request(bench, profile, seeds, (*extra, *(sets or ())), chosen, roots)
     folder = checked_out(out or Path("runs/reproduce"))
     if plan:
         show_plan(items, request, folder)
         return
     _make(items, request, folder, jobs)
+
+
+def _task_root(text: str) -> tuple[str, Path]:
+    task, separator, folder = text.partition("=")
+    if not (separator and task and folder):
+        raise UsageError(f"--task-root {shortened(text)} is not of the form TASK=DIR, such as retrieval=/data/msrvtt")
+    registry.find("downstream", task)
+    try:
+        return task, absolute(folder)
+    except ValueError as error:
+        raise UsageError(f"--task-root {task}: {error}") from None
 
 
 def show_items(seeds: int) -> None:

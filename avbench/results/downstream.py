@@ -100,9 +100,7 @@ class DownstreamResult(Record):
     @property
     def name(self) -> str:
         """Of the file, without its suffix: what is one and the same measurement replaces the earlier one."""
-        parts = [self.task, self.variant if self.variant != "paper" else "", self.backbone]
-        every = "all" if len(self.evaluations) > 1 else ""
-        return "-".join(part for part in [*parts, every] if part and part != "trained")
+        return result_name(self.task, self.variant, self.backbone, len(self.evaluations) > 1)
 
     @property
     def final(self) -> Evaluation:
@@ -112,6 +110,16 @@ class DownstreamResult(Record):
     def to_json(self) -> str:
         """The text of the file."""
         return self.model_dump_json(indent=1) + "\n"
+
+
+def result_name(task: str, variant: str = "paper", backbone: Backbone = "trained", every: bool = False) -> str:
+    """Of the file of a result, without its suffix.
+
+    Args:
+        every: several networks of the run were judged.
+    """
+    parts = (task, variant if variant != "paper" else "", backbone if backbone != "trained" else "", "all" * every)
+    return "-".join(filter(None, parts))
 
 
 def read_downstream(directory: Path) -> tuple[list[DownstreamResult], list[str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -36,6 +36,7 @@ Labelled = tuple[Clip, tuple[str, ...], int]  # a clip, its classes, its continu
 class ClassificationOptions(ProbeOptions):
     """The defaults are STELLA's (Table 6)."""
 
+    layers: Literal["mlp", "linear"] = "mlp"  # of the head: that of the released code, or a single layer
     test_views: Positive = 4  # windows of frames of a test clip, whose probabilities are averaged
     held_out: Annotated[int, Field(ge=2)] = 10  # one in so many training clips of a class chooses the epoch
     mask_bins: Count = 48  # most mel bins that are hidden at once in random training views
@@ -49,7 +50,7 @@ class Classification(ProbeTask):
     Config: ClassVar[type[Section]] = ClassificationOptions
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
-        "flava": {"epochs": 15, "warmup_epochs": 2},
+        "flava": {"epochs": 15, "warmup_epochs": 2, "layers": "linear"},
         "authors": {"epochs": 15, "warmup_epochs": 2, "selection": "test"},  # the released command
     }
 
@@ -145,7 +146,9 @@ class Classification(ProbeTask):
         return torch.cat([net.fusion.finish("joint", tokens).float().mean(dim=1) for tokens in fused], dim=1)
 
     def head(self, net: AudioVideoMAE) -> nn.Module:
-        """Linear and tanh, Linear, LayerNorm, GELU, Linear to the classes (released code)."""
+        """Linear and tanh, Linear, LayerNorm, GELU, Linear to the classes (released code), or one linear layer."""
+        if self.options.layers == "linear":
+            return nn.Linear(2 * net.config.width, len(self.classes))
         return ClassificationHead(2 * net.config.width, len(self.classes))
 
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ Renderer = Literal[
     "maps",
     "localisation",
     "partner",
+    "downstream",
 ]
 
 
@@ -71,6 +72,34 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a downstream table.
+
+    Attributes:
+        metrics: ours; the first that a result has, since a metric's name may depend on the benchmark.
+        published: the column of the published file.
+        summary: of networks after every task, which summary.
+    """
+
+    title: str
+    metrics: tuple[str, ...]
+    published: str
+    group: str = ""
+    summary: Literal["accuracy", "forgetting_paper", "forgetting_official"] = "accuracy"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A downstream task by which the runs of an item are judged."""
+
+    task: str
+    title: str
+    columns: tuple[Column, ...]
+    variant: str = "paper"
+    checkpoint: Literal["last", "all"] = "last"
+
+
+@dataclass(frozen=True)
 class Item:
     """A table or figure.
 
@@ -88,6 +117,7 @@ class Item:
         shown: labels of the rows of which embeddings are drawn; by default all.
         modality: whose maps are drawn.
         clips: how many example clips are drawn at most.
+        judged: downstream tasks whose scores it shows.
     """
 
     name: str
@@ -103,3 +133,4 @@ class Item:
     shown: tuple[str, ...] = ()
     modality: Literal["audio", "video"] = "video"
     clips: int = 6
+    judged: tuple[Judged, ...] = ()

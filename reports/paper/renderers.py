@@ -8,7 +8,7 @@ from pathlib import Path
 from avbench.reports.formats import duration
 from avbench.reports.headline import Badge
 from avbench.reports.leaderboard.rows import machine
-from avbench.reports.paper import render_attention, render_curves, render_gaps, render_tables
+from avbench.reports.paper import render_attention, render_curves, render_downstream, render_gaps, render_tables
 from avbench.reports.paper.declaration import Renderer
 from avbench.reports.paper.document import Block, Document
 from avbench.reports.paper.material import Material
@@ -25,6 +25,7 @@ _RENDERERS: Mapping[Renderer, Callable[[Material], list[Block]]] = {
     "maps": render_attention.maps,
     "localisation": render_attention.localisation,
     "partner": render_attention.partner,
+    "downstream": render_downstream.downstream,
 }
 
 

@@ -36,7 +36,8 @@ def test_the_list_names_every_item_its_runs_and_what_is_missing(arguments):
     [
         (["tabel1"], "did you mean 'table1'?"),
         (["nonsense"], "avbench reproduce list"),
-        (["table4"], "can’t be made yet: fine-tuning on MSR-VTT"),
+        (["table4", "--task-root", "retrieval"], "is not of the form TASK=DIR"),
+        (["table4", "--task-root", "retreival=/data"], "did you mean 'retrieval'?"),
         (["table1", "figure66"], "did you mean 'figure6'?"),
         (["table1", "--jobs", "0"], "at least one run at a time"),
         (["table1", "--seeds", "0", "--plan"], "at least one repetition"),

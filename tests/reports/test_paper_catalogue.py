@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -30,7 +31,7 @@ def test_every_table_and_figure_of_both_papers_is_declared():
     figures = {f"figure{number}" for number in (2, 5, 6, 7, 9, 10, 11, 12, 13, 14)}
     flava = {"flava-table4", "flava-figure3", "flava-figure11", "flava-figure16"}
     assert set(ITEMS) == tables | figures | flava
-    assert {name for name, item in ITEMS.items() if item.missing} == {"table4", "table8", "flava-table4"}
+    assert not [name for name, item in ITEMS.items() if item.missing]
 
 
 @pytest.mark.parametrize("bench", ["continual-synth", "continual-vs", "continual-as"])
@@ -86,9 +87,10 @@ def test_scaled_changes_keep_the_kind_of_a_number():
     assert isinstance(Change("a", 0.75, scaled=True).over({"a": 48}), int)
 
 
-def test_all_stands_for_what_can_be_made_and_names_count_once():
+def test_all_stands_for_what_can_be_made_and_names_count_once(monkeypatch):
     assert [item.name for item in find_items(["all"])] == POSSIBLE
     assert [item.name for item in find_items(["table3", "table1", "table3"])] == ["table3", "table1"]
+    monkeypatch.setitem(ITEMS, "table8", replace(ITEMS["table8"], missing="nobody has made it"))
     with pytest.raises(UsageError, match="table8"):
         find_items(["table1", "table8"])
 
