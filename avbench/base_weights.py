@@ -112,6 +112,8 @@ class _Making:
             "steps": str(self.steps),
             "clips": str(len(self.rows)),
             "clip_list_hash": base.clip_list_hash,
+            "clip": json.dumps(config.clip.model_dump(mode="json")),
+            "model": json.dumps(config.model.model_dump(mode="json")),
             "configuration": stable_hash(config.model_dump(mode="json", include={"clip", "model", "pretraining"})),
             "held_out_queries": str(sum(held_out.queries)),
             "held_out_recall_audio2video": str(recall["audio2video"]),

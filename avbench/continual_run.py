@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 from avbench import run_results
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
