@@ -1,9 +1,11 @@
 """The rehearsal memory: reservoir over visits, sampling without replacement, exact restore."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from avbench.training.memory import Field, TensorStore
+from avbench.training.memory import Field, OfferError, TensorStore
 
 CPU = torch.device("cpu")
 
@@ -105,3 +107,31 @@ def test_a_memory_of_other_fields_is_refused() -> None:
         memory.add({"other": torch.zeros(1, 1)}, ["a"], torch.Generator())
     with pytest.raises(ValueError, match="capacity"):
         memory.load_state_dict({"other": torch.zeros(1, 1)}, ["a"], 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "keep", "said"),
+    [
+        ({"number": torch.ones(3, 1)}, None, "'number' is kept as int64, but was given a float32 Tensor"),
+        (
+            {"number": torch.ones(2, 1, dtype=torch.int64)},
+            None,
+            r"must be a tensor \(3, 1\); found a int64 Tensor \(2, 1\)",
+        ),
+        ({"number": [1, 2, 3]}, None, "found an object of type list"),
+        ([1, 2, 3], None, r"holds \['number'\], but was given list"),
+        ({}, None, r"was given \[\]"),
+        (None, torch.ones(3, dtype=torch.uint8), r"bool tensor \(3,\).*found a uint8 Tensor \(3,\)"),
+        (None, torch.ones(2, dtype=torch.bool), r"found a bool Tensor \(2,\)"),
+        (None, torch.ones(3, 1, dtype=torch.bool), r"found a bool Tensor \(3, 1\)"),
+        (None, [True, True, False], "found an object of type list"),
+    ],
+)
+def test_an_offer_that_does_not_fit_changes_nothing(values: Any, keep: Any, said: str) -> None:
+    memory, generator = store(8), torch.Generator().manual_seed(5)
+    visit(memory, 0, 4, generator)
+    state, right = generator.get_state(), {"number": torch.zeros(3, 1, dtype=torch.int64)}
+    with pytest.raises(OfferError, match=said):
+        memory.add(right if values is None else values, list("abc"), generator, keep)
+    assert (contents(memory), memory.visits, memory.accepted) == ([0, 1, 2, 3], 4, 4)
+    assert torch.equal(generator.get_state(), state)
