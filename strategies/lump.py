@@ -23,6 +23,8 @@ from pydantic import Field as Option
 from avbench.batch import Batch
 from avbench.training.strategy import AudioVideoStrategy, ReplayConfig, Step
 
+EDGE = 0.01  # with a weight this near to 0 or 1 a batch is as good as unmixed
+
 
 class LUMPConfig(ReplayConfig):
     """Options of LUMP."""
@@ -41,8 +43,7 @@ class LUMP(AudioVideoStrategy):
     def compose(self, step: Step) -> Batch:
         """As many mixtures as the stream brings clips; a memory that holds fewer is gone through again."""
         weight = 1.0 if step.replay is None else self.mixing_weight()
-        # Logged, not part of the loss: the share of the stream in what was trained on.
-        step.terms["mixing"] = torch.tensor(weight).to(self.context.device, non_blocking=True)
+        self._log(step, weight)
         if step.replay is None:
             return step.stream
         stream, past = step.stream, step.replay.batch
@@ -50,6 +51,17 @@ class LUMP(AudioVideoStrategy):
         audio = weight * stream.audio + (1 - weight) * past.audio[pair]
         video = weight * stream.video + (1 - weight) * past.video[pair]
         return Batch(audio, video, stream.clip_id)
+
+    def _log(self, step: Step, weight: float) -> None:
+        """The share of the stream in what is trained on, and in which part of its range it is; none is of the loss.
+
+        Over many steps the last three become the shares of batches of the memory, of mixtures, and of the stream.
+        """
+        memory, stream = weight <= EDGE, weight >= 1 - EDGE
+        mixed = not (memory or stream)
+        shares = {"mixing": weight, "mixing_memory": memory, "mixing_both": mixed, "mixing_stream": stream}
+        values = torch.tensor([float(share) for share in shares.values()]).to(self.context.device, non_blocking=True)
+        step.terms.update(zip(shares, values, strict=True))
 
     def mixing_weight(self) -> float:
         """One draw from Beta(concentration, concentration)."""

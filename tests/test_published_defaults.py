@@ -21,7 +21,7 @@ HALF = DERPP | {"sampling_ratio": 0.5}
 APART = {"sampling_ratio_audio": None, "sampling_ratio_video": None}
 DRAWN = HALF | APART | {"audio_selection": "time", "chunk": None, "alpha": 0.5, "matching_from_scratch": False}
 VIRTUAL = STELLA | {"masks": "fresh", "virtual_step": "optimizer", "virtual_learning_rate": None}
-GMED = VIRTUAL | {"alpha": 0.1, "gamma": 1.0, "sign": 1, "edit_reference_batch": 12}
+GMED = VIRTUAL | {"alpha": 0.1, "gamma": 1.0, "sign": 1}
 TEACHER = STELLA | {"masks": "fresh", "evaluate": "working"}
 CLS_ER = {
     "stable_decay": 0.999,
@@ -38,7 +38,7 @@ TABLE_5: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "er": (STELLA, {}, {}),
     "mir": (VIRTUAL | {"candidates": 5}, {}, {}),
     "derpp": (DERPP, {"alpha": 0.5}, {"alpha": 1.0}),
-    "gmed": (GMED, {"beta": 0.05}, {"beta": 0.01}),
+    "gmed": (GMED, {"beta": 0.05, "edit_reference_batch": 12}, {"beta": 0.01, "edit_reference_batch": 9}),
     "cls-er": (TEACHER | CLS_ER, {}, {}),
     "esmer": (TEACHER | ESMER, {"consistency_weight": 0.15}, {"consistency_weight": 0.2}),
     "lump": (STELLA, {"concentration": 0.1}, {"concentration": 0.05}),
@@ -83,6 +83,12 @@ def test_options_of_the_strategies(strategy: str, bench: str) -> None:
     shared, *own = TABLE_5[strategy]
     expected = {"memory": MEMORY[bench]} | shared | own[BENCHMARKS.index(bench)]
     assert resolve(strategy, bench, "paper").options == expected
+
+
+@pytest.mark.parametrize("bench", BENCHMARKS)
+def test_gmeds_edits_are_those_of_one_of_the_four_gpus_of_the_published_runs(bench: str) -> None:
+    config = resolve("gmed", bench, "paper")
+    assert 4 * config.options["edit_reference_batch"] == config.training.batch_size
 
 
 @pytest.mark.parametrize("strategy", ["finetune", "multitask"])

@@ -113,6 +113,39 @@ def test_the_weight_is_logged_and_adds_nothing_to_the_loss(tiny_config: Config) 
         assert float(template.loss.detach()) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("weight", "part"),
+    [
+        (0.0, "memory"),
+        (0.01, "memory"),
+        (0.011, "both"),
+        (0.5, "both"),
+        (0.989, "both"),
+        (0.99, "stream"),
+        (1.0, "stream"),
+    ],
+)
+def test_the_part_of_its_range_a_weight_is_in_is_logged(tiny_config: Config, weight: float, part: str) -> None:
+    terms = stepped(Session(tiny_config("lump"), fixed(weight)), 6, 6).template.step.terms
+    assert float(terms["mixing"]) == pytest.approx(weight)
+    assert {name: float(terms[f"mixing_{name}"]) for name in ("memory", "both", "stream")} == {
+        name: float(name == part) for name in ("memory", "both", "stream")
+    }
+
+
+def test_what_the_journal_gets_of_many_steps_is_a_histogram_of_their_weights(tiny_config: Config) -> None:
+    session = Session(tiny_config("lump", options={"memory": 12, "concentration": 0.1}))
+    assert isinstance(session.strategy, LUMP)
+    drawn, draw = [1.0], session.strategy.mixing_weight  # nothing is mixed in the first step
+    session.strategy.mixing_weight = lambda: drawn.append(draw()) or drawn[-1]  # type: ignore[method-assign, func-returns-value]
+    read = stepped(session, *[6] * 20).template.read_terms(20)
+    assert read["mixing"] == pytest.approx(sum(drawn) / 20)
+    assert read["mixing_memory"] == pytest.approx(sum(weight <= 0.01 for weight in drawn) / 20)
+    assert read["mixing_stream"] == pytest.approx(sum(weight >= 0.99 for weight in drawn) / 20)
+    assert read["mixing_both"] == pytest.approx(sum(0.01 < weight < 0.99 for weight in drawn) / 20)
+    assert all(0 < read[f"mixing_{part}"] < 1 for part in ("memory", "both", "stream"))
+
+
 @pytest.mark.parametrize(("concentration", "share"), [(0.05, 0.80), (0.1, 0.64), (0.4, 0.19), (1.0, 0.02)])
 def test_weights_follow_the_beta_distribution(tiny_config: Config, concentration: float, share: float) -> None:
     """Shares within 0.01 of an endpoint; a uniform weight (a = 1) has 0.02 by definition."""
