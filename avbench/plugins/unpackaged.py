@@ -23,6 +23,7 @@ VARIABLE = "AVBENCH_PLUGINS"
 PREFIX = "avbench.plugins.unpackaged_"
 FORM = "[NAME=]FILE.py:Class, with benchmarks/ or downstream/ before it where it is no strategy"
 Kind = Literal["strategies", "benchmarks", "downstream"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def install_finder() -> None:
 
 
 def _entry(text: str) -> Entry | Malformed:
-    found = re.fullmatch(rf"(?:({'|'.join(get_args(Kind))})/)?(?:([^=/]+)=)?(.+\.py):([A-Za-z_]\w*)", text)
+    found = re.fullmatch(rf"(?:({'|'.join(KINDS)})/)?(?:([^=/]+)=)?(.+\.py):([A-Za-z_]\w*)", text)
     if found is None:
         return Malformed(text, f"{VARIABLE} holds {text[:200]!r}, which is not of the form {FORM}")
     kind, name, path, attribute = found.groups()
@@ -86,7 +87,7 @@ def _entry(text: str) -> Entry | Malformed:
         place = absolute(path)
     except ValueError as error:
         return Malformed(text, f"{VARIABLE} holds {text[:200]!r}: {error}")
-    chosen = next((each for each in get_args(Kind) if each == kind), "strategies")
+    chosen = next((each for each in KINDS if each == kind), KINDS[0])
     return Entry(chosen, name or kebab(attribute), place, attribute)
 
 
