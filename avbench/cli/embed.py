@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from avbench import registry
 from avbench.cli.failures import CLIPS_STAY
@@ -25,6 +26,7 @@ from avbench.config import RunConfig
 from avbench.errors import UsageError
 
 if TYPE_CHECKING:
+    from avbench.embedding import Embeddings
     from avbench.weight_import.opening import Opened
 
 
@@ -137,8 +139,8 @@ def _of_folder(opened: Opened, folder: Path, device: str | None, jobs: int, skip
 
 
 def _of_benchmark(
-    opened: Opened, asked: RunConfig | None, values: dict[str, Any], streams: list[Stream], screen: Any
-) -> Any:
+    opened: Opened, asked: RunConfig | None, values: dict[str, Any], streams: list[Stream], screen: Console
+) -> Embeddings:
     from avbench.cli.counting import counting
     from avbench.embedding import embed_benchmark
     from avbench.training.session import resolve_device

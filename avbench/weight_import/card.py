@@ -19,12 +19,13 @@ from avbench.errors import CheckpointError, UsageError
 from avbench.results.atomic import replacing, write_atomically
 from avbench.results.journal import now
 from avbench.training import weights
+from avbench.wording import shortened
 
 FORMAT = "avbench-weights-1"
 SIZES = ("clip", "model")  # the sections of the configuration that a file's metadata keeps
 # What every file says of itself anew, whatever it was made from.
 OWN = frozenset({"format", "kind", "avbench", "created", "clip", "model", "parameters", "dtype", "tensors_sha256"})
-_PLAIN = frozenset({"format"})  # read before anything is parsed
+CARD = "card"  # the only key of the metadata: the format keeps several in no particular order
 Card = dict[str, Any]
 
 
@@ -90,7 +91,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], card: Card, beside: Mapping
     Raises:
         CheckpointError: the file can't be written; nothing of it is left.
     """
-    metadata = {key: json.dumps(value) if key not in _PLAIN else str(value) for key, value in card.items()}
+    metadata = {CARD: json.dumps(_lasting(card))}
     written = []
     try:
         with replacing(path) as temporary:
@@ -139,28 +140,56 @@ def markdown(card: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def card_in(path: Path) -> Card | None:
+    """The card inside a weights file, None where it has none.
+
+    Raises:
+        CheckpointError: the card is damaged.
+    """
+    text = weights.read_metadata(path).get(CARD)
+    return None if text is None else _parsed(text, path)
+
+
 def sizes_in(path: Path) -> tuple[ClipShape, ModelConfig] | None:
-    """The sizes that a weights file's metadata names, None where it names none.
+    """The sizes that a weights file names in its card or, as base weights do, in its metadata; None where it does not.
 
     Raises:
         CheckpointError: what it names can't be the sizes of a model.
     """
-    metadata = weights.read_metadata(path)
-    if not all(name in metadata for name in SIZES):
+    told = card_in(path)
+    if told is None:
+        metadata = weights.read_metadata(path)
+        told = {name: _parsed(metadata[name], path) for name in SIZES if name in metadata}
+    if not all(name in told for name in SIZES):
         return None
+    if not all(isinstance(told[name], dict) for name in SIZES):
+        raise CheckpointError(f"the metadata of {path} is damaged: clip and model are no sections of a configuration")
     try:
-        given = [json.loads(metadata[name]) for name in SIZES]
-        return validate(ClipShape, given[0], "clip"), validate(ModelConfig, given[1], "model")
-    except (ValueError, RecursionError, UsageError) as error:
+        return validate(ClipShape, told["clip"], "clip"), validate(ModelConfig, told["model"], "model")
+    except UsageError as error:
         raise CheckpointError(f"the metadata of {path} is damaged: {error}") from None
 
 
-def parsed(value: str) -> Any:
-    """A value of the metadata that `write` wrote; text that is not JSON as it is."""
+def _parsed(text: str, path: Path) -> Card:
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
-        return value
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"the metadata of {path} is damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise CheckpointError(f"the metadata of {path} is damaged: {shortened(value)} where a card should be")
+    return value
+
+
+def _lasting(card: Card) -> Card:
+    """The card without what another time or file name would change: the same weights are then the same file.
+
+    Runs are compared only if the hashes of their base weights agree.
+    """
+    kept = {key: value for key, value in card.items() if key != "created"}
+    return {
+        key: {name: one for name, one in value.items() if name != "file"} if isinstance(value, dict) else value
+        for key, value in kept.items()
+    }
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from avbench.config import RunConfig
-from avbench.errors import DataError
+from avbench.errors import DataError, UsageError
 from avbench.weight_import import card
 from avbench.weight_import.opening import MATCHING, matching_fits, open_weights
 
@@ -33,6 +33,10 @@ def export_weights(
     """
     card.check_free(out)
     opened = open_weights(name, sizes, after)
+    if sizes is not None and opened.tells_sizes:
+        raise UsageError(
+            f"--bench, --profile and --set name the sizes of weights that don't tell them; {name} does: leave them away"
+        )
     matching_fits(opened.tensors, opened.model)
     kind = torch.float16 if half else torch.float32
     tensors = {key: value.to("cpu", kind) for key, value in opened.tensors.items()}

@@ -29,6 +29,7 @@ class Opened:
 
     Attributes:
         tensors: `model.*` and, where there is one, `matching.*`.
+        tells_sizes: whether it was the weights that told the sizes.
         config: of the run, or of the benchmark profile that the weights were made for; None where neither is known.
         story: what a card says of them: method, benchmark, synthetic, licence and the like.
     """
@@ -38,6 +39,7 @@ class Opened:
     model: ModelConfig
     config: RunConfig | None
     story: dict[str, Any]
+    tells_sizes: bool = True
 
     def network(self) -> AudioVideoMAE:
         """The network, on the CPU.
@@ -131,7 +133,7 @@ def _of_file(name: str, sizes: RunConfig | None) -> Opened:
             "import`"
         )
     known, made_for = card.sizes_in(path), _made_for(metadata)
-    told = sizes or made_for
+    told, tells_sizes = sizes or made_for, known is not None
     if known is None and told is not None:
         known = told.clip, told.model
     if known is None:
@@ -139,7 +141,7 @@ def _of_file(name: str, sizes: RunConfig | None) -> Opened:
             f"{name} does not say the sizes of its model; name a benchmark and profile that have them: --bench NAME "
             "--profile NAME"
         )
-    opened = Opened(tensors, *known, told, _file_story(name, path, metadata))
+    opened = Opened(tensors, *known, told, _file_story(name, path, metadata), tells_sizes)
     opened.network()  # of these sizes, indeed
     return opened
 
@@ -153,8 +155,8 @@ def _made_for(metadata: dict[str, str]) -> RunConfig | None:
 
 
 def _file_story(name: str, path: Path, metadata: dict[str, str]) -> dict[str, Any]:
-    if metadata.get("format") == card.FORMAT:
-        story = {key: card.parsed(value) for key, value in metadata.items() if key not in card.OWN}
+    if (told := card.card_in(path)) is not None:
+        story = {key: value for key, value in told.items() if key not in card.OWN}
         return story | {"exported_from": {"file": _last_part(name), "sha256": weights.digest(path)}}
     synthetic = {"true": True, "false": False}.get(metadata.get("synthetic", ""))
     return {

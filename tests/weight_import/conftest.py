@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from foreign_checkpoints import Importer, Weights
 
 from avbench.batch import Batch
 from avbench.config import ClipShape, ModelConfig
+from avbench.model.importing import SOURCES
+from avbench.model.importing.plan import Allowed, Imported, carry_out
+from avbench.model.mae import AudioVideoMAE
+from avbench.model.matching import AudioVideoMatching
 
 
 @pytest.fixture
@@ -27,3 +34,20 @@ def batch(shape: ClipShape) -> Batch:
     audio = torch.randn(2, 1, shape.audio_frames, shape.mel_bins, generator=generator)
     video = torch.randn(2, shape.frames, 3, shape.image_size, shape.image_size, generator=generator)
     return Batch(audio, video, ("a", "b"))
+
+
+@pytest.fixture
+def imported(shape: ClipShape, model: ModelConfig) -> Importer:
+    """`imported(source, checkpoint, model=..., **choices)`."""
+
+    def run(source: str, checkpoint: Weights, allowed: Allowed = Allowed(), **given: Any) -> Imported:
+        sizes = given.pop("model", model)
+        kind = SOURCES[source](shape, sizes, **given)
+        kind.check_sizes(checkpoint)
+        initial = dict(AudioVideoMAE(shape, sizes).state_dict())
+        if any(name.startswith("avmatching_module.") for name in checkpoint):
+            matching = AudioVideoMatching(sizes.width, sizes.heads).state_dict()
+            initial |= {f"matching.{name}": tensor for name, tensor in matching.items()}
+        return carry_out(kind.plan(checkpoint, list(initial)), checkpoint, initial, allowed)
+
+    return run

@@ -1,19 +1,22 @@
 """Checkpoints of other models with random weights, by their documented keys, and what those models compute.
 
 The forward passes are written from the descriptions of the architectures alone, clip by clip, and share no code with
-avbench: patch embedding by convolution, pre-norm blocks, one norm per modality in the shared blocks.
+avbench's model: patch embedding by convolution, pre-norm blocks, one norm per modality in the shared blocks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, gelu, layer_norm, linear
 
+from avbench.model.importing.plan import Imported
+
 Weights = dict[str, Tensor]
+Importer = Callable[..., Imported]  # the fixture `imported`
 EPSILON = 1e-5
 
 
@@ -239,3 +242,15 @@ def authors_embeddings(weights: Weights, spectrogram: Tensor, pictures: Tensor, 
             tokens = run_block(tokens, weights, f"blocks_u.{number}", heads, f"_{letter}")
         pooled.append(norm(tokens, weights, f"norm_{letter}").mean(dim=0))
     return pooled[0], pooled[1]
+
+
+# --- the account ------------------------------------------------------------------------------------------------------
+
+
+def accounted(found: Imported, checkpoint: Weights) -> None:
+    """Every tensor of the checkpoint is used or ignored with a reason, and every one of the model has an entry."""
+    used = {name for entry in found.entries for name in entry.sources}
+    assert used | found.ignored.keys() == checkpoint.keys()
+    assert not used & found.ignored.keys()
+    assert all(found.ignored.values())
+    assert [entry.tensor for entry in found.entries] == list(found.tensors)

@@ -81,7 +81,7 @@ def test_an_import_is_accounted_for_on_screen_and_beside_the_file(
     assert str(tmp_path) not in json.dumps(beside)
     assert "BSD" in (tmp_path / "base.md").read_text()
     metadata = read_metadata(tmp_path / "base.safetensors")
-    assert json.loads(metadata["tensors_sha256"]) == beside["tensors_sha256"]
+    assert json.loads(metadata["card"])["tensors_sha256"] == beside["tensors_sha256"]
     exact = model.model_copy(update={"unimodal_depth": 11, "fusion_depth": 1})
     net = AudioVideoMAE(shape, exact)
     load_into(net, load_file(tmp_path / "base.safetensors"), "model", "base")
@@ -184,6 +184,42 @@ def test_text_in_a_card_stays_text(avbench: Callable[..., Answer], tmp_path: Pat
     assert status == 0
     title = (tmp_path / "a|<b>[c].md").read_text().splitlines()[0]
     assert title == r"# a\|&lt;b>\[c\].safetensors"
+
+
+def test_the_same_weights_are_the_same_file(avbench: Callable[..., Answer], cav_mae: Path, tmp_path: Path) -> None:
+    """Runs compare only if the hashes of their base weights agree: neither time nor name of the source may enter."""
+    files = []
+    for name in ("one", "two"):
+        copied = tmp_path / f"cav-{name}.pth"
+        copied.write_bytes(cav_mae.read_bytes())
+        assert avbench("weights", "import", str(copied), "--from=cav-mae", *SIZES, f"--out={name}.safetensors")[0] == 0
+        exported = f"exported-{name}.safetensors"
+        assert avbench("weights", "export", f"{name}.safetensors", "--out", exported)[0] == 0
+        files.append([(tmp_path / file).read_bytes() for file in (f"{name}.safetensors", exported)])
+    assert files[0] == files[1]
+
+
+def test_sizes_are_asked_for_only_where_the_file_does_not_tell_them(
+    avbench: Callable[..., Answer], cav_mae: Path, tmp_path: Path
+) -> None:
+    assert avbench("weights", "import", str(cav_mae), "--from=cav-mae", *SIZES)[0] == 0
+    status, _, error = avbench("weights", "export", "base.safetensors", "--out=x.safetensors", "--profile=paper")
+    assert (status, "leave them away" in error) == (2, True)
+    save_file(load_file(tmp_path / "base.safetensors"), tmp_path / "bare.safetensors")
+    status, _, error = avbench("weights", "export", "bare.safetensors", "--out=x.safetensors")
+    assert (status, "does not say the sizes" in error) == (2, True)
+    status, _, error = avbench("weights", "export", "bare.safetensors", "--out=x.safetensors", "--profile=paper")
+    assert (status, "of another model" in error) == (2, True)
+    assert avbench("weights", "export", "bare.safetensors", "--out=x.safetensors", *SIZES)[0] == 0
+    assert json.loads((tmp_path / "x.json").read_text())["model"]["width"] == 24
+
+
+@pytest.mark.parametrize("card", ["{", "[]", '{"clip": 3, "model": {}}', '{"clip": {}, "model": {"width": -1}}'])
+def test_a_damaged_card_is_one_message(avbench: Callable[..., Answer], tmp_path: Path, card: str) -> None:
+    save_file({"model.x": torch.ones(2)}, tmp_path / "bad.safetensors", metadata={"card": card})
+    status, _, error = avbench("weights", "export", "bad.safetensors", "--out=x.safetensors")
+    assert (status, "Traceback" in error) == (1, False)
+    assert "damaged" in error
 
 
 @pytest.mark.parametrize(
