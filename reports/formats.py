@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import jinja2
+
+# Bytes that steer a terminal, or that HTML does not allow; tabs and line ends stay.
+_CONTROL = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n\r"}
 
 
 def environment() -> jinja2.Environment:
@@ -13,11 +17,17 @@ def environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("avbench.reports", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=without_control_characters,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters |= {"bytes": amount_of_bytes, "date": date, "duration": duration, "points": points, "count": count}
     return made
+
+
+def without_control_characters(value: Any) -> Any:
+    """Text with replacement characters for control characters; anything else as it is. For all that a page shows."""
+    return value.translate(_CONTROL) if isinstance(value, str) else value
 
 
 def count(value: int) -> str:
