@@ -1,8 +1,8 @@
 """One configuration object: the command line, YAML files and Python all build a `RunConfig`.
 
 It is resolved in layers, later ones winning: field defaults, the benchmark's profile, the strategy's presets (for all
-benchmarks, for this one, for this one in this profile), a YAML file, single overrides. The result is complete: a run
-directory needs nothing else to be repeated.
+benchmarks, for this one, for this one in this profile, and in this order of tasks), a YAML file, single overrides. The
+result is complete: a run directory needs nothing else to be repeated.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def resolve(
     from avbench import registry
 
     bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
-    layers: list[Mapping[str, Any]] = [*strategy_plugin.presets(bench_plugin.name, profile)]
-    layers += [*map(read_yaml, files), *overrides]
+    given: list[Mapping[str, Any]] = [*map(read_yaml, files), *overrides]
+    layers = [*strategy_plugin.presets(bench_plugin.name, profile, _order(given)), *given]
     section: type[Section] = strategy_plugin.load().Config
     layers = _without_stale_options(layers, section.following())
     config = _resolve_data(bench_plugin, strategy_plugin.qualified_name, profile, layers)
@@ -281,13 +281,17 @@ def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Seq
         hint = f"did you mean {near[0]!r}? " if near else ""
         known = f"it has {', '.join(sorted(profiles))}" if profiles else "it has none at all"
         raise UsageError(f"{bench_plugin.name} has no profile {shortened(profile)}; {hint}{known}")
-    order = next((layer["order"] for layer in reversed(layers) if "order" in layer), "default")
     values: dict[str, Any] = {}
-    for layer in (*bench_plugin.profile(profile, order), *layers):
+    for layer in (*bench_plugin.profile(profile, _order(layers)), *layers):
         values = merge(values, layer)
     values = values | {"strategy": strategy, "bench": bench_plugin.qualified_name, "profile": profile}
     config: RunConfig = validate(RunConfig, values, "")
     return config.model_copy(update={"data": bench_plugin.settings(config.data, "data")})
+
+
+def _order(layers: Sequence[Mapping[str, Any]]) -> Any:
+    """The order of tasks that the layers ask for, not yet checked."""
+    return next((layer["order"] for layer in reversed(layers) if "order" in layer), "default")
 
 
 def dump(config: RunConfig) -> str:

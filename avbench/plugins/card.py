@@ -48,7 +48,8 @@ class Card(Section):
         paper: where the method or the protocol was published.
         synthetic: the clips are rendered, not recorded.
         presets: of a strategy, parts of a run's configuration: under `default` for all benchmarks, under a benchmark's
-            name, and under `benchmark/profile`; later ones win. Of a downstream task, likewise its options.
+            name, under `benchmark/profile` and under `benchmark/order/profile`; later ones win. Of a downstream task,
+            likewise its options.
         profiles: of a benchmark, parts of a run's configuration by the name of the profile.
         orders: of a benchmark, likewise by `order/profile`: what is set otherwise when tasks come in that order.
     """
@@ -94,7 +95,9 @@ def check(card: Mapping[str, Any], kind: Kind, options: type[Section]) -> None:
         raise UsageError(f"{unread[0]}: a card of {kind} has none")
     presets, profiles = card.get("presets", {}), card.get("profiles", {})
     for name in presets:
-        check_presets(presets, dict.fromkeys(("default", name.partition("/")[0], name)), options)
+        bench, _, moment = name.partition("/")
+        profile = f"{bench}/{moment.rpartition('/')[2]}"
+        check_presets(presets, dict.fromkeys(("default", bench, profile, name)), options)
     for name, profile in profiles.items():
         check_profile([profile], f"profiles.{name}", options)
     for name, values in card.get("orders", {}).items():

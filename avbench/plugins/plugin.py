@@ -103,14 +103,15 @@ class Plugin:
         with self._answering_for_its_card():
             cards.check(card, self.kind, loaded.Config)
 
-    def presets(self, bench: str, profile: str) -> list[dict[str, Any]]:
-        """What the card sets for a benchmark in a profile, later ones winning.
+    def presets(self, bench: str, profile: str, order: str) -> list[dict[str, Any]]:
+        """What the card sets for a benchmark in a profile, and for an order of its tasks in it; later ones win.
 
         Raises:
             PluginError: the plugin can't be loaded, or its card sets what can't be.
         """
         presets: dict[str, dict[str, Any]] = self.card().get("presets", {})
-        names = [name for name in ("default", bench, f"{bench}/{profile}") if name in presets]
+        layers = ("default", bench, f"{bench}/{profile}", f"{bench}/{order}/{profile}")
+        names = [name for name in layers if name in presets]
         options = self.load().Config
         with self._answering_for_its_card():
             cards.check_presets(presets, names, options)
