@@ -20,12 +20,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import field_validator
 
-from avbench.benchmarks import audioset
+from avbench.benchmarks import audioset, base_streams, continual_as_base
 from avbench.benchmarks.audioset import Segment
+from avbench.benchmarks.continual_as_base import AudioSetBase
 from avbench.benchmarks.continual_as_tasks import (
     Assigned,
     TaskClasses,
@@ -37,10 +38,13 @@ from avbench.benchmarks.continual_as_tasks import (
 from avbench.benchmarks.lists import TaskClips
 from avbench.benchmarks.plugin import ClipData, absolute
 from avbench.benchmarks.recordings import RecordedBenchmark, RecordedData, in_both_lists
-from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, TRAIN, Clip, Task
+from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, TRAIN, AudioVideoBenchmark, Clip, Task
 from avbench.config import Positive
 from avbench.data.index import ClipFiles, ClipName
 from avbench.errors import DataError
+
+if TYPE_CHECKING:
+    from avbench.data.prepare import Progress
 
 
 class AudioSetData(RecordedData):
@@ -49,11 +53,12 @@ class AudioSetData(RecordedData):
     `csv` is the folder of AudioSet's lists; without it they are looked for under the root.
     """
 
-    places = RecordedData.places | {"retrieval"}
+    places = RecordedData.places | {"retrieval", "base"}
 
     train_list: audioset.TrainList = "unbalanced"
     retrieval: Path | None = None  # which clips of the evaluation list are in the retrieval stream, in CAV-MAE's form
     retrieval_per_class: Positive = 5  # where no list says it
+    base: AudioSetBase = AudioSetBase()
 
     @field_validator("retrieval")
     @classmethod
@@ -103,6 +108,14 @@ class ContinualAS(RecordedBenchmark):
         """Every class that is trained on and that the clip's labels name, of whatever task."""
         named = self._labels[clip.clip_id]
         return tuple(name for label, name in _trained_classes().items() if label in named)
+
+    def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
+        """Clips of VGGSound to make base weights from; see `avbench.benchmarks.continual_as_base`.
+
+        Raises:
+            DataError: a data set is missing, or nothing usable is left.
+        """
+        return base_streams.build(self, continual_as_base.base_mix(self), progress)
 
     @cached_property
     def _labels(self) -> Mapping[str, frozenset[str]]:

@@ -18,15 +18,19 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from avbench.benchmarks import vggsound
+from avbench.benchmarks import base_streams, continual_vs_base, vggsound
+from avbench.benchmarks.continual_vs_base import VGGSoundBase
 from avbench.benchmarks.lists import TaskClips
 from avbench.benchmarks.plugin import ClipData
 from avbench.benchmarks.recordings import RecordedBenchmark, RecordedData, in_both_lists
-from avbench.benchmarks.streams import ORDERS, RETRIEVAL, STREAMS, TRAIN, Clip, Task
+from avbench.benchmarks.streams import ORDERS, RETRIEVAL, STREAMS, TRAIN, AudioVideoBenchmark, Clip, Task
 from avbench.config import Positive, read_yaml
 from avbench.data.index import ClipFiles
+
+if TYPE_CHECKING:
+    from avbench.data.prepare import Progress
 
 _PARTS = ("classes", "rest")
 SHUFFLED_BATCH = 36  # of the published runs in the shuffled order (STELLA, appendix E); 48 in the default one
@@ -38,8 +42,11 @@ class VGGSoundData(RecordedData):
     `csv` is a list of clips; without it train.csv and test.csv are read, else vggsound.csv, under the root.
     """
 
+    places = RecordedData.places | {"base"}  # what the base weights saw is told by their hash
+
     max_train_per_class: Positive = 400
     retrieval_per_class: Positive = 5
+    base: VGGSoundBase = VGGSoundBase()
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,14 @@ class ContinualVS(RecordedBenchmark):
             clips += [Clip(row.clip_id, name) for row in found]
             missing += absent
         return TaskClips(tuple(clips), missing, classes.published[stream])
+
+    def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
+        """Clips of no task to make base weights from; see `avbench.benchmarks.continual_vs_base`.
+
+        Raises:
+            DataError: a data set is missing, or nothing usable is left.
+        """
+        return base_streams.build(self, continual_vs_base.base_mix(self), progress)
 
     def notes(self) -> Iterator[str]:
         """On the order of the retrieval list, repeated clips and the published batch size."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -126,6 +126,7 @@ class AudioVideoBenchmark:
         notes: what a reader of the results should know about the data.
         truth_of: clip id -> who sounds where and when in an evaluation or retrieval clip; None where nobody knows.
         sound_of: clip id -> what people hear of the clip, from its source; None where that can't be had. For reports.
+        base_mix: of base clips: where they come from, how many were left out and why, for the weights' metadata.
     """
 
     name: str
@@ -142,6 +143,7 @@ class AudioVideoBenchmark:
     notes: tuple[str, ...] = ()
     truth_of: Callable[[str], ClipTruth | None] = unknown_truth
     sound_of: Callable[[str], Sound | None] = unheard
+    base_mix: Mapping[str, Any] = field(default_factory=dict)
 
     def label_of(self, clip_id: str) -> str:
         """The class of an evaluation or retrieval clip, for people; empty for other clips."""
