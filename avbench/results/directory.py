@@ -17,6 +17,7 @@ from avbench.results.journal import Journal
 from avbench.results.schema import Results, how_to_replace, parse_results
 from avbench.wording import shortened
 
+SHARED = ("strategy", "bench", "profile", "seed", "order", "limit")  # what config.yaml and results.json both say
 FOLDERS = ("checkpoints", "weights", "similarity", "examples", "attention", "downstream")
 
 
@@ -183,7 +184,8 @@ class RunDirectory:
         """The results so far.
 
         Raises:
-            RunDirectoryError: there are none yet, they are damaged, or a newer avbench wrote them.
+            RunDirectoryError: there are none yet, they are damaged, a newer avbench wrote them, or they say that they
+                are of another run than `config.yaml` describes.
         """
         if not self.results.is_file():
             if any(self.checkpoints.glob("step-*")):  # what they continue is told by the results only
@@ -195,7 +197,12 @@ class RunDirectory:
             raise RunDirectoryError(f"can't read {self.results}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise RunDirectoryError(f"{self.results} is damaged: {error}; {how_to_replace(self.results)}") from error
-        return parse_results(text, self.results)
+        results = parse_results(text, self.results)
+        both = [(name, getattr(results, name), getattr(self.config, name)) for name in SHARED]
+        if wrong := [f"{name} {shortened(one)}, not {shortened(other)}" for name, one, other in both if one != other]:
+            told = f"{self.results} is not of the run that the {CONFIG} beside it describes: it says {'; '.join(wrong)}"
+            raise RunDirectoryError(f"{told}; {how_to_replace(self.results)}")
+        return results
 
 
 def _is_foreign(item: Path) -> bool:

@@ -21,6 +21,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Percent = Annotated[float, Field(ge=0, le=100)]
 Rank = Annotated[float, Field(ge=1)]
 Gap = Annotated[float, Field(ge=0, le=2.001)]
+Key = Annotated[str, Field(pattern=r"^([0-9a-f]{16})?$")]  # a hash, or nothing
 
 
 class Record(BaseModel):
@@ -191,10 +192,10 @@ class Results(Record):
     strategy: str
     bench: str
     profile: str
-    seed: int
+    seed: Count
     order: str
     synthetic: bool  # made from procedurally generated clips, not from recordings
-    limit: int | None = None
+    limit: Annotated[int, Field(ge=1)] | None = None
     boundary_aware: bool = False  # the method used the boundaries between tasks
     joint_stream: bool = False  # the method saw all tasks at once; no continual learner
     track: Track = Track()
@@ -212,7 +213,7 @@ class Results(Record):
     warnings: list[Caution] = []
     provenance: Provenance = Provenance()
     exam: dict[str, JsonValue] = {}  # what the comparability key is made of
-    comparability_key: str = ""  # see avbench.results.comparability
+    comparability_key: Key = ""  # see avbench.results.comparability
 
     @model_validator(mode="after")
     def _one_value_per_task(self) -> Results:
@@ -267,5 +268,7 @@ def parse_results(text: str, where: Path) -> Results:
 
 def how_to_replace(where: Path) -> str:
     """What to do about results that are lost: checkpoints don't hold the scores of earlier experiences."""
-    again = shlex.join(["avbench", "run", "--config", str(where.with_name("config.yaml"))])
+    folder = where.parent if where.parent.name not in ("", "..") else where.parent.resolve()
+    beside = str(folder.with_name(f"{folder.name}-again"))  # its own folder is taken
+    again = shlex.join(["avbench", "run", "--config", str(where.with_name("config.yaml")), "--out", beside])
     return f"put back a copy of it, or do the run again, `{again}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from avbench.results import Results, RunDirectory
 from avbench.results.atomic import CONFIG
 from avbench.wording import shortened
 
+_COMMAND = re.compile(r"(`avbench [^`]*`)")  # in a message
 _NAMED = 5  # of the folders that can't be shown, in a message
 
 
@@ -94,9 +96,12 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def without_folders(text: str, runs: Iterable[FoundRun]) -> str:
-    """A message about some runs without the folders that lead to them: a page may be published."""
+    """A message about some runs without the folders that lead to them: a page may be published.
+
+    Commands stay as they must be typed, but for folders from the root, which are elided as `.../`.
+    """
     for run in runs:
-        text = text.replace(f"{run.directory.path.parent}/", "")
+        text = _without_folder(text, run.directory.path.parent)
     return _printable(text)
 
 
@@ -126,8 +131,19 @@ def _opened(folder: Path) -> RunDirectory:
 
 
 def _reason(folder: Path, error: AvbenchError) -> str:
-    """The message without the folders that lead to the run: a page may be published."""
-    return _printable(str(error).replace(f"{folder.parent}/", ""))
+    """The message without the folders that lead to the run, as `without_folders` has it."""
+    return _printable(_without_folder(str(error), folder.parent))
+
+
+def _without_folder(text: str, folder: Path) -> str:
+    if folder == Path():
+        return text
+    place = re.compile(rf"(?<![^\s'\"(=]){re.escape(str(folder).rstrip('/'))}/")
+    parts = _COMMAND.split(text)
+    parts[::2] = [place.sub("", part) for part in parts[::2]]
+    if folder.is_absolute():
+        parts[1::2] = [place.sub(".../", part) for part in parts[1::2]]
+    return "".join(parts)
 
 
 def _printable(text: str) -> str:

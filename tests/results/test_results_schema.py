@@ -1,4 +1,6 @@
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from avbench.results import (
     TaskResult,
     parse_results,
 )
+from avbench.results.schema import how_to_replace
 
 WHERE = Path("runs/x/results.json")
 
@@ -49,7 +52,7 @@ def example(**changes):
         "quarantined": {"abc": ("no-audio", "abc has no sound")},
         "warnings": [Caution(code="synthetic", message="made-up clips")],
         "provenance": Provenance(command="avbench run", threads=2),
-        "comparability_key": "0123",
+        "comparability_key": "0123456789abcdef",
     }
     return Results.model_validate(values | changes)
 
@@ -111,3 +114,25 @@ def test_what_does_not_fit_is_refused(changes):
 def test_recall_is_a_percentage(value):
     with pytest.raises(ValidationError):
         Recall(before=[value])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"seed": -5}, {"limit": 0}, {"limit": -1}),
+        *({"comparability_key": key} for key in ("<b>", "0123456789ABCDEF", "0123456789abcdef\n")),
+    ],
+)
+def test_what_no_run_can_have_is_refused(changes):
+    with pytest.raises(ValidationError):
+        example(**changes)
+
+
+@pytest.mark.parametrize(
+    ("place", "again"), [("runs/x", "runs/x-again"), ("/data/a b", "'/data/a b-again'"), (".", f"{Path.cwd()}-again")]
+)
+def test_the_remedy_names_a_folder_that_is_not_taken(place, again):
+    command = re.search("`(.*)`", how_to_replace(Path(place) / "results.json")).group(1)
+    words = shlex.split(command)
+    assert words[:2] == ["avbench", "run"] and words[3] == str(Path(place) / "config.yaml")
+    assert command.endswith(f" --out {again}")

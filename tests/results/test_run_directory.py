@@ -145,3 +145,13 @@ def test_two_processes_cannot_write_one_run(created):
     created.release()
     free = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert free.stdout.strip() == "claimed"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("seed", 5), ("strategy", "er"), ("bench", "x"), ("profile", "paper"), ("order", "shuffled"), ("limit", 9)],
+)
+def test_results_that_contradict_their_configuration_are_refused(created, name, value):
+    created.write_results(RESULTS.model_copy(update={name: value}))
+    with pytest.raises(RunDirectoryError, match=rf"not of the run that the config\.yaml.*{name} .*put back a copy"):
+        created.read_results()
