@@ -42,7 +42,7 @@ class Tracker(StrEnum):
 
 
 def _check_device(name: str | None) -> str | None:
-    if name is not None and not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+    if name is not None and not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
         raise typer.BadParameter(f"{shortened(name)} is none of auto, cpu, cuda, cuda:N")
     return name
 
@@ -91,28 +91,31 @@ Track = Annotated[
     typer.Option("--track", help="Copy the numbers of the journal to a tracker, offline. Repeatable."),
 ]
 BudgetOption = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--budget", metavar="UNIT=N", help="Ceiling on training, shared among tasks: steps=, clips= or compute=N."
     ),
 ]
 
 
-def training_budget(text: str) -> dict[str, Any]:
-    """`steps=4000` -> the section `training.budget`.
+def training_budget(texts: Sequence[str]) -> dict[str, Any]:
+    """`["steps=4000"]` -> the section `training.budget`.
 
     Raises:
-        UsageError: it is not of this form.
+        UsageError: it is not of this form, or there are several.
     """
-    unit, separator, amount = text.partition("=")
-    if not separator or not re.fullmatch(r"\d{1,10}", amount):
-        raise UsageError(f"--budget {shortened(text)} is not of the form steps=N, clips=N or compute=N")
+    if len(texts) > 1:
+        typed = " ".join(f"--budget {shortened(text)}" for text in texts)
+        raise UsageError(f"{typed}: a run has one budget; keep one of them")
+    unit, separator, amount = texts[0].partition("=")
+    if not separator or not re.fullmatch(r"[0-9]{1,1000}", amount):
+        raise UsageError(f"--budget {shortened(texts[0])} is not of the form steps=N, clips=N or compute=N")
     return {"unit": unit, "amount": int(amount)}
 
 
 def memory_budget(text: str) -> int | str:
     """A number of clips, or bytes as they were typed; the strategy checks both."""
-    return int(text) if re.fullmatch(r"\d{1,10}", text) else text
+    return int(text) if re.fullmatch(r"[0-9]{1,1000}", text) else text
 
 
 @dataclass(frozen=True)

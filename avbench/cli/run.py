@@ -74,7 +74,7 @@ def run(
         "threads": threads,
         "trackers": None if track is None else [tracker.value for tracker in dict.fromkeys(track)],
         "options": None if memory is None else {"memory": memory_budget(memory)},
-        "training": None if budget is None else {"budget": training_budget(budget)},
+        "training": None if not budget else {"budget": training_budget(budget)},
     }
     if out is not None and not dry_run:
         RunDirectory.check_free(out)  # at once, not after a minute of loading and measuring

@@ -27,7 +27,7 @@ def parse_bytes(text: str) -> int:
     Raises:
         ValueError: the text is no positive amount of bytes.
     """
-    found = re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*([kKMG]?i?B)\s*", text)
+    found = re.fullmatch(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kKMG]?i?B)\s*", text)
     unit = UNITS.get(found[2].upper()) if found else None
     amount = int(float(found[1]) * unit) if found and unit else 0
     if amount < 1:
@@ -38,8 +38,10 @@ def parse_bytes(text: str) -> int:
 def _check_budget(value: int | str) -> int | str:
     if isinstance(value, str):
         parse_bytes(value)
-    elif not 1 <= value < 2**31:
-        raise ValueError("must be at least 1 clip, and below 2**31")
+    elif value < 1:
+        raise ValueError("must be at least 1 clip")
+    elif value >= 2**31:
+        raise ValueError("is too large: at most 2147483647 clips")
     return value
 
 
