@@ -55,8 +55,12 @@ class MIR(Lookahead):
         candidates = self.draw(self.config.candidates * count)
         if candidates is None or len(candidates) <= count:
             return candidates
+        return self.most_interfered(step, candidates)
+
+    def most_interfered(self, step: Step, candidates: Replay) -> Replay:
+        """As many of the candidates, in drawn order, as the stream brings clips."""
         step.notes["interference"] = self.interference(step.stream, candidates)
-        chosen = step.notes["interference"].topk(count).indices.sort().values
+        chosen = step.notes["interference"].topk(len(step.stream)).indices.sort().values
         return self.replay(candidates.slots[chosen.cpu()])
 
     def interference(self, stream: Batch, candidates: Replay) -> Tensor:

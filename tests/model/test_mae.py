@@ -12,6 +12,7 @@ from avbench.batch import Batch
 from avbench.config import ClipShape, ModelConfig
 from avbench.model.mae import AudioVideoMAE, Output
 from avbench.model.masking import Keep, Mask, Noise
+from avbench.model.patches import patchify_audio, patchify_video
 
 PER_CLIP = ("reconstruction_audio", "reconstruction_video", "contrastive", "z_audio", "z_video")
 
@@ -180,3 +181,25 @@ def test_the_state_survives_a_round_trip(
     other = AudioVideoMAE(shape, config)
     other.load_state_dict(net.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(net.embed(batch), other.embed(batch), strict=True))
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_the_loss_reaches_the_pixels_of_targets_through_what_is_reconstructed(
+    shape: ClipShape, config: ModelConfig, batch: Batch, noise: Noise, normalised: bool
+) -> None:
+    """A target is hidden from the encoder: its pixels matter as what is to be reconstructed only (GMED edits them)."""
+    net = AudioVideoMAE(shape, config.model_copy(update={"normalise_targets": normalised}))
+    audio, video = batch.audio.clone().requires_grad_(), batch.video.clone().requires_grad_()
+    keep = Keep(subset(15, 12), subset(18, 14))
+    total(net(Batch(audio, video, batch.clip_id), noise, keep)).backward()
+    assert audio.grad is not None and video.grad is not None
+    for slopes, mask, every in (
+        (patchify_audio(audio.grad, shape.patch), Mask.split(noise.audio, keep.audio, net.visible_audio), 15),
+        (patchify_video(video.grad, shape.patch), Mask.split(noise.video, keep.video, net.visible_video), 18),
+    ):
+        for row in range(5):
+            reached = {patch for patch in range(every) if slopes[row, patch].any()}
+            targets, visible = set(mask.targets[row].tolist()), set(mask.visible[row].tolist())
+            assert targets and visible and not targets & visible
+            assert targets <= reached  # of these none is seen
+            assert reached == targets | visible  # what is not kept plays no part

@@ -148,6 +148,22 @@ def test_with_as_many_candidates_as_are_replayed_mir_is_er_bit_for_bit(tiny_conf
     assert not same(weights(er), weights(train(tiny_config("mir", options={"memory": 12, "candidates": 2}))))
 
 
+def test_of_as_many_scored_candidates_as_are_replayed_all_are_chosen_as_er_draws_them(tiny_config: Config) -> None:
+    """With C = 1 no scores are needed, and none are taken; taken all the same, they change nothing."""
+    session, step = (
+        stepped(tiny_config("mir", options=options(candidates=1)), 6, 6, 6, 6),
+        next_step(tiny_config("mir")),
+    )
+    assert isinstance(session.strategy, MIR)
+    ers = torch.randperm(24, generator=rewound(session)["memory"])[:6]
+    candidates = session.strategy.draw(6)
+    assert candidates is not None
+    scored = session.strategy.most_interfered(step, candidates)
+    assert step.notes["interference"].argsort(descending=True).tolist() != list(range(6))  # not in drawn order
+    assert torch.equal(scored.slots, ers)
+    assert torch.equal(scored.batch.audio, candidates.batch.audio)
+
+
 def test_a_memory_of_no_more_clips_than_a_batch_is_replayed_whole_in_drawn_order(tiny_config: Config) -> None:
     config = tiny_config("mir", options=options())
     for counts in ((4,), (6,)):

@@ -158,9 +158,36 @@ def test_a_stream_cut_into_experiences_or_given_whole_leaves_the_same_weights(
 def test_one_seed_gives_one_result_whatever_the_number_of_workers(
     tiny_config: Config, train: Train, strategy: str
 ) -> None:
-    first = weights(train(tiny_config(strategy)))
-    assert same(first, weights(train(tiny_config(strategy, workers=2))))
-    assert not same(first, weights(train(tiny_config(strategy, seed=1))))
+    alone, helped, other = (train(tiny_config(strategy, **run)) for run in ({}, {"workers": 2}, {"seed": 1}))
+    assert same(weights(alone), weights(helped))
+    assert not same(weights(alone), weights(other))
+    memories = [session.strategy.memory for session in (alone, helped, other)]
+    assert (strategy == "finetune") == all(memory is None for memory in memories)
+    if memories[0] is not None and memories[1] is not None and memories[2] is not None:
+        assert same(memories[0].state_dict(), memories[1].state_dict())
+        assert memories[0].clip_ids == memories[1].clip_ids != memories[2].clip_ids
+        assert (memories[0].visits, memories[0].accepted) == (memories[1].visits, memories[1].accepted)
+
+
+@pytest.mark.parametrize("count", [4, 6, 9])
+def test_apart_the_loss_is_a_mean_over_the_stream_and_one_over_the_memory(tiny_config: Config, count: int) -> None:
+    """Also where they are not equally many: `count` replayed clips beside six."""
+    session = Session(tiny_config("er", options={"memory": 12, "replay_loss": "separate"}))
+    template, generator, draw = session.attach(store=[]), torch.Generator().manual_seed(5), session.strategy.draw
+    for size in (6, 6):
+        template.mbatch = random_wire(session.config, size, generator)
+        template.run_iteration()
+    session.strategy.select = lambda step: draw(count)  # type: ignore[method-assign]
+    template.mbatch = random_wire(session.config, 6, generator)
+    template.run_iteration()
+    out, replay = template.step.output, template.step.replay
+    assert replay is not None and len(replay) == count
+    parts = (out.reconstruction_audio, out.reconstruction_video, out.contrastive)
+    lists = [part.tolist() for part in parts if part is not None]
+    losses = [0.7 * (audio + video) + 0.3 * contrast for audio, video, contrast in zip(*lists, strict=True)]
+    expected = sum(losses[:6]) / 6 + sum(losses[6:]) / count
+    assert float(template.loss.detach()) == pytest.approx(expected, rel=1e-6)
+    assert count == 6 or abs(2 * sum(losses) / (6 + count) / expected - 1) > 1e-5  # else it would say little
 
 
 def test_training_leaves_the_global_generators_alone(tiny_config: Config, train: Train) -> None:
