@@ -240,7 +240,7 @@ def check_installation() -> list[Check]:
 def _summaries(kind: Literal["strategies", "benchmarks"]) -> dict[str, str]:
     from avbench import registry
 
-    return {name: str(plugin.card().get("summary", "")) for name, plugin in registry.plugins(kind).items()}
+    return {name: plugin.summary() for name, plugin in registry.plugins(kind).items()}
 
 
 def _benchmark(bench: str, profile: str, overrides: Mapping[str, Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -49,7 +49,8 @@ def _hint(place: tuple[int | str, ...], section: type[BaseModel]) -> str:
     owner: Any = section
     for part in place[:-1]:
         fields = getattr(owner, "model_fields", {})
-        owner = fields[part].annotation if part in fields else None
+        inside = get_args(owner)[1] if get_origin(owner) is dict else None  # a section under any name
+        owner = fields[part].annotation if part in fields else inside
     known = getattr(owner, "model_fields", None)
     if known is None:
         return ""

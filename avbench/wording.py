@@ -30,7 +30,8 @@ def kind_of(value: Any) -> str:
     kind, shape = type(value).__name__, getattr(value, "shape", None)
     if shape is not None:
         dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
-        return f"a {dtype} {kind} {tuple(shape)}" if isinstance(shape, tuple) else kind
+        article = "an" if dtype.startswith("int") else "a"
+        return f"{article} {dtype} {kind} {tuple(shape)}" if isinstance(shape, tuple) else kind
     if value is None or isinstance(value, bool | int | float | str):
         return f"{shortened(value)} of type {kind}"
     return f"an object of type {kind}"

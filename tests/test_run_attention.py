@@ -2,19 +2,25 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tiny_run import TINY
+from torch import nn
 
 from avbench.benchmarks.continual_synth import ContinualSynth
 from avbench.benchmarks.streams import AudioVideoBenchmark, unknown_truth
 from avbench.config import resolve
+from avbench.evaluation.attention import attention_maps
 from avbench.evaluation.attention_files import FOLDER, load_clips, load_maps
+from avbench.model.matching import AudioVideoMatching
 from avbench.results import RunDirectory
 from avbench.run_attention import RunAttention
+from avbench.strategies.er import ER
 from avbench.training.session import Session
+from avbench.training.strategy import ReplayConfig
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,45 @@ def test_maps_after_every_experience_and_scores_before_and_after_all(tmp_path: P
         assert domain.before == domain.after  # nothing was trained in between
     resumed = run.attention().look(found.before_training(), 7)
     assert resumed == found
+
+
+class Unrelated(ER):
+    """A method with a matching module whose own `temperature` is that of something else."""
+
+    class Config(ReplayConfig):
+        temperature: float = 7.0
+
+    def modules(self) -> dict[str, nn.Module]:
+        model = self.context.model
+        return {"matching": AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, torch.Generator())}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "options", "sharpness"),
+    [("stella", {"temperature": 0.2}, 0.2), ("rca-only", {}, 0.4), ("unrelated", {}, 0.4)],
+)
+def test_maps_are_as_sharp_as_the_method_says_whatever_its_options_are_called(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    strategy: str,
+    options: dict[str, float],
+    sharpness: float,
+) -> None:
+    used = list[float]()
+
+    def watched(*arguments: Any, temperature: float, **named: Any) -> Any:
+        used.append(temperature)
+        return attention_maps(*arguments, temperature=temperature, **named)
+
+    monkeypatch.setattr("avbench.run_attention.attention_maps", watched)
+    own = strategy == "unrelated"
+    run = Begun(tmp_path, cache, "er" if own else strategy, memory=12, **options)
+    if own:
+        run.session = Session(run.config, Unrelated(Unrelated.Config(memory=12)))
+        run.session.attach(run.benchmark.store)
+    run.attention().look(None, -1)
+    assert set(used) == {sharpness}
 
 
 def test_the_run_does_not_notice(tmp_path: Path, cache: Path) -> None:

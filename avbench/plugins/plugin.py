@@ -72,6 +72,13 @@ class Plugin:
         except AvbenchError as error:
             raise BrokenPlugin(f"{self.described()}: {error}; {self.remedy()}") from None
 
+    def summary(self) -> str:
+        """The card's sentence, or what is wrong with the plugin or its card."""
+        try:
+            return str(self.card().get("summary", ""))
+        except BrokenPlugin as error:
+            return f"broken: {error}"
+
     def load(self) -> Any:
         """The class itself.
 

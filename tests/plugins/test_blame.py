@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from third_parties import TINY
 
 import avbench
-from avbench.plugins.blame import PluginCrash
+from avbench.errors import AvbenchError, Interrupted
+from avbench.plugins.blame import PluginCrash, blamed, hooks
+from avbench.runner import pretrain
 from avbench.training import checkpoint as checkpoints
+from avbench.training.terms import LossNotFinite
 
 Install = Callable[..., Path]
 Call = Callable[..., tuple[int, str, str]]
@@ -89,8 +93,24 @@ def test_the_message_names_plugin_distribution_hook_error_and_place(
 @pytest.mark.parametrize(
     ("hook", "body", "named", "said"),
     [
-        ("weigh(self, step)", "return torch.ones(99)", "`training_loss`", "RuntimeError: The size of tensor a"),
-        ("remember(self, step)", "return {'other': step.stream.audio}, None", "`after_update`", "the memory holds"),
+        ("weigh(self, step)", "return torch.ones(99)", "`weigh`", "found a float32 Tensor (99,)"),
+        ("penalty(self, step)", "return {'mine': 0.5}", "`penalty`", "found 0.5 of type float"),
+        ("penalty(self, step)", "return {'loss': torch.ones(())}", "`penalty`", "the name 'loss' is taken"),
+        ("compose(self, step)", "step.terms['loss'] = 1", "`compose`", "ValueError: the name 'loss' is taken"),
+        ("remember(self, step)", "return {'other': step.stream.audio}, None", "`remember`", "the memory holds"),
+        (
+            "remember(self, step)",
+            "return super().remember(step)[0], torch.ones(3, dtype=torch.bool)",
+            "`remember`",
+            "must be None or a bool tensor (6,), True for those to offer; found a bool Tensor (3,)",
+        ),
+        (
+            "state_dict(self)",
+            "return {'x': [1]}",
+            "`state_dict`",
+            "for every name, also for 'x'; found an object of type",
+        ),
+        ("modules(self)", "return {'x': 3}", "`modules`", "must return a torch.nn.Module for every name"),
         (
             "weigh(self, step)",
             "return Spoiled.apply(torch.ones(len(step.joint), requires_grad=True))",
@@ -98,14 +118,93 @@ def test_the_message_names_plugin_distribution_hook_error_and_place(
             "spoiled",
         ),
         ("select(self, step)", "raise SystemExit(0)", "`select`", "SystemExit: 0"),
+        ("select(self, step)", "raise BaseException('bare')", "`select`", "BaseException: bare"),
+        ("select(self, step)", "return self.draw('six')", "`select`", "TypeError"),
     ],
 )
 def test_what_a_hook_returns_and_does_is_blamed_on_it_too(
     install: Install, tmp_path: Path, hook: str, body: str, named: str, said: str
 ) -> None:
-    install_crash(install, hook, body)
+    file = install_crash(install, hook, body)
     text = crash(tmp_path / "run")
     assert f"crashed in {named}" in text and said in text
+    assert "from unruly-dist 4.2" in text and f"({file}, line " in text
+
+
+def test_every_hook_of_the_base_class_is_known_by_its_name() -> None:
+    from avalanche.core import BaseSGDPlugin
+
+    from avbench.training.strategy import AudioVideoStrategy
+
+    written = {name for name, member in vars(AudioVideoStrategy).items() if inspect.isfunction(member)}
+    assert {name for name in written if not name.startswith("_")} <= hooks()
+    assert {name for name in dir(BaseSGDPlugin) if name.startswith(("before_", "after_"))} < hooks()
+    assert {"__init__", "masks", "evaluated", "attention_temperature"} < hooks()
+    assert not any(name.startswith("_") for name in hooks() - {"__init__"})
+
+
+def test_each_hook_is_blamed_by_its_name_also_where_the_base_class_calls_it(install: Install) -> None:
+    from avbench.config import RunConfig
+    from avbench.training.strategy import AudioVideoStrategy
+
+    install_crash(install, "helping(self)", "return 1")
+    config = RunConfig(strategy="unruly", bench="continual-synth")
+    for hook in sorted(hooks()):
+        members = vars(AudioVideoStrategy).get(hook)
+        text = f"def {hook}(self, *arguments, **named): raise KeyError('mine')"
+        space: dict[str, Any] = {}
+        exec(text, {"__name__": "unruly"}, space)
+        member = property(space[hook]) if isinstance(members, property) else space[hook]
+        kind = type("Method", (AudioVideoStrategy,), {hook: member, "__module__": "unruly"})
+        with pytest.raises(PluginCrash, match=rf"crashed in `{hook}`: KeyError: 'mine'"), blamed(config):
+            if hook == "__init__":
+                kind(None)
+            elif isinstance(member, property):
+                getattr(object.__new__(kind), hook)
+            else:
+                getattr(object.__new__(kind), hook)(None)
+
+
+def test_long_texts_are_shortened_and_errors_without_a_text_are_told(install: Install, tmp_path: Path) -> None:
+    body = "raise ValueError('begin ' + 'x' * 100_000 + ' end')"
+    file = Path(install_crash(install, "select(self, step)", body))
+    text = crash(tmp_path / "long")
+    assert len(text) < 1500 and "begin xxx" in text and "xxx end" in text
+    silent = "type('Silent', (Exception,), {'__str__': lambda self: 1 / 0})()"
+    file.write_text(CRASH.format(hook="select(self, step)", body=f"raise {silent}"))
+    del sys.modules["unruly"]
+    text = crash(tmp_path / "silent")
+    assert "crashed in `select`: Silent: its message can't be shown" in text
+
+
+@pytest.mark.parametrize(
+    ("hook", "body", "said"),
+    [
+        ("penalty(self, step)", "return {'mine': step.joint.audio.sum() * float('nan')}", "at step 1: `mine` = nan"),
+        ("weigh(self, step)", "return torch.full((len(step.joint),), float('inf'))", "at step 1: inf, although its"),
+    ],
+)
+def test_a_loss_that_is_not_finite_is_blamed_on_the_method_if_its_own_terms_or_weights_are_not(
+    install: Install, tmp_path: Path, hook: str, body: str, said: str
+) -> None:
+    install_crash(install, hook, body)
+    text = crash(tmp_path / "run")
+    assert f"the loss is not finite {said}" in text
+    assert "which the strategy 'unruly' (unruly:Method, from unruly-dist 4.2) gave" in text
+    assert "mend, update or remove unruly-dist" in text and "learning_rate" not in text
+
+
+def test_a_network_that_diverges_may_be_the_learning_rate_s_or_the_method_s_fault(install: Install) -> None:
+    from avbench.config import RunConfig
+
+    install_crash(install, "helping(self)", "return 1")
+    for strategy, named in (("unruly", True), ("er", False)):
+        with (
+            pytest.raises(AvbenchError, match=r"lower training\.learning_rate") as raised,
+            blamed(RunConfig(strategy=strategy, bench="continual-synth")),
+        ):
+            raise LossNotFinite("the loss is not finite at step 9: `contrastive` = nan", diverged=True)
+        assert ("unruly-dist 4.2" in str(raised.value)) == named == isinstance(raised.value, PluginCrash)
 
 
 def test_the_run_goes_on_once_the_method_is_mended(install: Install, avbench_call: Call, tmp_path: Path) -> None:
@@ -136,6 +235,63 @@ def test_a_benchmark_that_crashes_is_blamed_as_one(install: Install, tmp_path: P
         raised.value
     )
     assert not (tmp_path / "run").exists()
+
+
+BENCH = """
+from avbench.benchmarks.continual_synth import ContinualSynth
+
+BROKEN = ""
+
+class Bench(ContinualSynth):
+    def __init__(self, config):
+        super().__init__(config)
+        self.crash("begin")
+
+    def build(self, *arguments, **named):
+        self.crash("build")
+        return super().build(*arguments, **named)
+
+    def build_base(self, *arguments, **named):
+        self.crash("base")
+        return super().build_base(*arguments, **named)
+
+    def crash(self, where):
+        if where == BROKEN:
+            raise KeyError("broken in " + where)
+"""
+
+
+def test_a_benchmark_that_crashes_is_blamed_in_every_command(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from avbench.config import resolve_benchmark
+
+    files = {"own_bench.py": BENCH, "own_bench.yaml": "profiles: {quick: {}}"}
+    install("own-dist", files=files, entry_points="[avbench.benchmarks]\nown = own_bench:Bench\n")
+    values = {"options": {"memory": 6}, **TINY}
+
+    def stop(event: dict[str, Any]) -> None:
+        if event["event"] == "step":
+            raise Interrupted("enough")
+
+    with pytest.raises(Interrupted):
+        avbench.run("er", "own", out=tmp_path / "run", listeners=[stop], **values)
+    config = resolve_benchmark("own", "quick", overrides=[TINY])
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        ("begin", lambda: avbench.run("er", "own", out=tmp_path / "other", **values)),
+        ("build", lambda: avbench.run("er", "own", out=tmp_path / "other", **values)),
+        ("begin", lambda: avbench.resume(tmp_path / "run")),
+        ("build", lambda: avbench.resume(tmp_path / "run")),
+        ("begin", lambda: pretrain(config, tmp_path / "weights.safetensors")),
+        ("base", lambda: pretrain(config, tmp_path / "weights.safetensors")),
+    ]
+    for where, call in calls:
+        monkeypatch.setattr("own_bench.BROKEN", where)
+        with pytest.raises(
+            PluginCrash, match=rf"the benchmark 'own' .own_bench:Bench, from own-dist 1.0. .*in {where}"
+        ):
+            call()
+    assert not (tmp_path / "weights.safetensors").exists()
 
 
 def test_errors_that_explain_themselves_and_our_own_crashes_are_not_blamed(

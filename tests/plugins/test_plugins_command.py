@@ -47,6 +47,30 @@ def test_using_a_broken_one_is_one_message_that_blames_its_distribution(install:
     assert "mend, update or remove bad-dist" in err
 
 
+@pytest.mark.parametrize(
+    ("source", "card", "said"),
+    [
+        (GOOD, "presets: {default: {options: 3}}", "presets.default.options: Input should be a valid dictionary"),
+        (GOOD, "presets: {default: {limit: 1}}", "presets.default.limit: unknown option"),
+        ("raise BaseException('bare')", "", "BaseException: bare"),
+        ("raise KeyboardInterrupt", "", "KeyboardInterrupt"),
+    ],
+)
+def test_one_bad_plugin_is_broken_and_disturbs_nothing_else(
+    install: Install, avbench_call: Call, source: str, card: str, said: str
+) -> None:
+    install("good-dist", {"good": "good_plugin:Method"}, {"good_plugin.py": GOOD})
+    files = {"bad_plugin.py": source} | ({"bad_plugin.yaml": card} if card else {})
+    install("bad-dist", {"bad": "bad_plugin:Method"}, files)
+    status, out, err = avbench_call("plugins")
+    rows = {line.split()[0]: line.split()[-1] for line in out.splitlines() if line}
+    assert status == 0 and (rows["good"], rows["bad"]) == ("ok", "broken")
+    assert said in " ".join(out.split()) and "Traceback" not in err
+    assert avbench_call("list", "strategies")[0] == 0
+    status, _, err = avbench_call("run", "--strategy", "bad", "--bench", "continual-synth", "--dry-run")
+    assert status == 2 and said in " ".join(err.split()) and "bad-dist 1.0" in err and "report" not in err
+
+
 def test_check_looks_at_ours_too(avbench_call: Call) -> None:
     status, out, _ = avbench_call("plugins", "--check")
     assert status == 0
@@ -106,6 +130,17 @@ def test_new_overwrites_nothing(avbench_call: Call, tmp_path: Path, occupied: st
     assert status == 2 and "exists already" in err
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
     assert not target.is_dir() or not list(target.iterdir())
+
+
+@pytest.mark.parametrize("out", ["", "/", ".", ".."])
+def test_new_refuses_folders_that_can_not_be_made(
+    avbench_call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    status, _, err = avbench_call("plugins", "new", "my-method", "--out", out)
+    assert status == 2 and "exists already; name another folder with --out" in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["here"]
 
 
 def test_new_leaves_nothing_half_written(avbench_call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

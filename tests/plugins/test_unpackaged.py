@@ -81,7 +81,7 @@ def test_it_runs_and_resumes(method: Path, tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("variable", "name", "said"),
     [
-        ("gone.py:Method", "method", "there is no such file"),
+        ("gone.py:Method", "method", "there is no such file; correct the path in AVBENCH_PLUGINS, or take it out"),
         ("method.py:Other", "other", "the module has nothing of that name"),
         ("method.py:Payload", "payload", "does not derive from avbench.training.strategy.AudioVideoStrategy"),
         ("method.py", "method.py", "is not of the form [NAME=]FILE.py:Class"),

@@ -24,6 +24,15 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     assert loaded.state == {"progress": {"step": 7}}
 
 
+def test_tied_weights_and_views_come_back_as_they_were(tmp_path: Path) -> None:
+    whole = torch.arange(6.0).reshape(2, 3)
+    tensors = {"one": whole, "same": whole, "row": whole[1], "turned": whole.T, "apart": torch.ones(2)}
+    saved = checkpoints.save(tmp_path, 1, 0, Checkpoint({"strategy": tensors}, {}), keep=1)
+    loaded = checkpoints.load(saved).tensors["strategy"]
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(loaded[name], value) for name, value in tensors.items())
+
+
 def test_the_newest_few_are_kept(tmp_path: Path) -> None:
     for step, finished in [(5, 0), (10, 0), (10, 1), (200, 1)]:
         checkpoints.save(tmp_path, step, finished, example(step), keep=2)

@@ -64,7 +64,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("patches", few, "more than the encoder sees"),
     ("weigh", lambda self, step: torch.ones(99), "must return a float tensor (6,)"),
     ("weigh", lambda self, step: number(), "found a float32 Tensor ()"),
-    ("weigh", lambda self, step: torch.ones(len(step.joint), dtype=torch.int64), "found a int64 Tensor (6,)"),
+    ("weigh", lambda self, step: torch.ones(len(step.joint), dtype=torch.int64), "found an int64 Tensor (6,)"),
     ("weigh", lambda self, step: 2.0, "found 2.0 of type float"),
     ("penalty", lambda self, step: None, "must return a dictionary of tensors"),
     ("penalty", lambda self, step: {"mine": 0.5}, "'mine' must be a tensor (), found 0.5 of type float"),
