@@ -41,7 +41,7 @@ def _check_budget(value: int | str) -> int | str:
     elif value < 1:
         raise ValueError("must be at least 1 clip")
     elif value >= 2**31:
-        raise ValueError("is too large: at most 2147483647 clips")
+        raise ValueError("too large: at most 2147483647 clips")
     return value
 
 
