@@ -134,9 +134,9 @@ def _culprit(frames: Sequence[Frame]) -> tuple[Any, str]:
     for frame, _ in frames:
         acting, name = _acting(frame), frame.f_code.co_name
         if isinstance(acting, AudioVideoStrategy):
-            called, base = name in hooks(), AudioVideoStrategy
+            called, base = name in hooks(), AudioVideoStrategy.__module__
         elif isinstance(acting, BenchmarkPlugin):
-            called, base = not name.startswith("_") or name == "__init__", BenchmarkPlugin
+            called, base = not name.startswith("_") or name == "__init__", BenchmarkPlugin.__module__
         elif isinstance(acting, AudioVideoPretraining) and name == "backward":
             owner, written = acting.plugin, "the backward pass of its loss"
             continue
@@ -144,7 +144,7 @@ def _culprit(frames: Sequence[Frame]) -> tuple[Any, str]:
             continue
         if acting is not owner:
             owner, written, inherited = acting, "", ""
-        if called and frame.f_globals.get("__name__") != base.__module__:
+        if called and frame.f_globals.get("__name__") != base:
             written = f"`{name}`"
         elif called:
             inherited = f"`{name}`"
@@ -172,8 +172,9 @@ def _place(frames: Sequence[Frame], owner: Any) -> str:
 def _definition(owner: Any, hook: str) -> str:
     """Where the hook was written that returned the wrong thing."""
     found = inspect.getattr_static(type(owner), hook)
-    written = inspect.unwrap(found.fget if isinstance(found, property) else found)
-    code = getattr(written, "__code__", None)  # a value in place of a property has none
+    written = found.fget if isinstance(found, property) else found
+    # A plain value in place of a property has no code.
+    code = getattr(inspect.unwrap(written), "__code__", None) if callable(written) else None
     return f"{code.co_filename}, line {code.co_firstlineno}" if code else f"in {type(owner).__module__}"
 
 

@@ -103,7 +103,7 @@ def replay(strategy: AudioVideoStrategy, hook: str, chosen: Any) -> Replay | Non
     nothing = hook == "select" and chosen is None
     wanted = "return a `Replay`, such as `self.draw` and `self.replay` give" + (", or None" if hook == "select" else "")
     _must(strategy, hook, nothing or isinstance(chosen, Replay), wanted, chosen)
-    return None if nothing else chosen  # type: ignore[no-any-return]
+    return None if nothing else chosen
 
 
 def batch(strategy: AudioVideoStrategy, joint: Any) -> Batch:
