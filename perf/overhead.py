@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from avbench.batch import Batch
 from avbench.benchmarks.streams import Clip, build_scenario
@@ -24,23 +24,9 @@ from avbench.config import RunConfig, resolve
 from avbench.data.store import collate
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.masking import Noise
+from avbench.testing.trial import NoiseClips
 from avbench.training.optimizer import build_optimizer
-from avbench.training.session import Session, random_wire
-
-
-class NoiseClips(Dataset[dict[str, Any]]):
-    """Clips of noise in memory."""
-
-    def __init__(self, config: RunConfig, count: int) -> None:
-        self.wire = random_wire(config, count, torch.Generator().manual_seed(0))
-        self.clip_ids = self.wire["clip_id"]
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
-
-    def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        row = key[0] if isinstance(key, tuple) else key
-        return {name: self.wire[name][row] for name in ("audio", "video", "clip_id")}
+from avbench.training.session import Session
 
 
 def plain_loop(config: RunConfig, net: AudioVideoMAE, clips: NoiseClips, epochs: int, memory: int) -> None:

@@ -7,34 +7,20 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-import torch
-from torch.utils.data import Dataset
 
 from avbench.config import RunConfig, TrainingConfig
-from avbench.testing.trial import MODEL, SHAPE
-from avbench.training.session import Session, random_wire
+from avbench.testing.trial import MODEL, SHAPE, NoiseClips
+from avbench.training.session import Session
 
-TRAINING = TrainingConfig(
-    epochs=2, batch_size=6, learning_rate=1e-3, reconstruction_weight=0.7, contrastive_weight=0.3
-)
+TRAINING = TrainingConfig(epochs=2, batch_size=6, learning_rate=1e-3, reconstruction_weight=0.7, contrastive_weight=0.3)
 
 
-class NoiseStore(Dataset[dict[str, Any]]):
-    """Clips of noise in memory; a training view adds a shift that follows from its draw."""
-
-    def __init__(self, config: RunConfig, count: int) -> None:
-        self.wire = random_wire(config, count, torch.Generator().manual_seed(7))
-        self.clip_ids = tuple(self.wire["clip_id"])
-
-    def __len__(self) -> int:
-        return len(self.clip_ids)
+class ShiftedNoise(NoiseClips):
+    """Clips of noise whose training views are shifted in time, by what follows from their draw."""
 
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
-        row, draw = key if isinstance(key, tuple) else (key, None)
-        clip = {name: self.wire[name][row] for name in ("audio", "video", "clip_id")}
-        if draw is not None:
-            clip["audio"] = clip["audio"].roll(draw % 8, dims=1)
-        return clip
+        clip = super().__getitem__(key)
+        return clip | {"audio": clip["audio"].roll(key[1] % 8, dims=1)} if isinstance(key, tuple) else clip
 
 
 @pytest.fixture
@@ -58,13 +44,10 @@ def train() -> Callable[..., Session]:
         from avbench.benchmarks.streams import Clip, build_scenario
 
         session = Session(config)
-        store = NoiseStore(config, clips)
+        store = ShiftedNoise(config, clips)
         template = session.attach(store, shuffle=shuffle)
         borders = [0, *cuts, clips]
-        groups = [
-            [Clip(clip_id, "") for clip_id in store.clip_ids[start:stop]]
-            for start, stop in pairwise(borders)
-        ]
+        groups = [[Clip(clip_id, "") for clip_id in store.clip_ids[start:stop]] for start, stop in pairwise(borders)]
         for experience in build_scenario(store, {"train": groups}).train_stream:  # type: ignore[arg-type]
             template.train([experience], eval_streams=[])
         return session
