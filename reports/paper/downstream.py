@@ -16,6 +16,8 @@ RETRIEVAL = Judged(
 CLASSIFICATION = Judged(
     "classification", "Audio-video classification", (Column("accuracy", ("top-1", "mAP"), "accuracy"),)
 )
+SEGMENTATION = Judged("segmentation", "Audio-video segmentation", (Column("MIoU", ("MIoU",), "mean_iou"),))
+EVENTS = Judged("events", "Event localisation", (Column("accuracy", ("accuracy",), "accuracy"),))
 CHECKPOINTS = Judged(
     "classification",
     "Audio-video classification after every task",
@@ -31,21 +33,21 @@ CHECKPOINTS = Judged(
 TABLE_4 = Item(
     "table4",
     "STELLA, Table 4",
-    "Downstream: retrieval after fine-tuning, audio-video classification",
+    "Downstream: retrieval after fine-tuning, audio-video classification, segmentation",
     EVERY,
     "downstream",
-    ("stella_table4a", "stella_table4b"),
-    judged=(RETRIEVAL, CLASSIFICATION),
+    ("stella_table4a", "stella_table4b", "stella_table4c"),
+    judged=(RETRIEVAL, CLASSIFICATION, SEGMENTATION),
 )
 
 TABLE_8 = Item(
     "table8",
     "STELLA, Table 8",
-    "Downstream: retrieval after fine-tuning, from Continual-AS",
+    "Downstream: retrieval after fine-tuning from Continual-AS, event localisation",
     EVERY,
     "downstream",
-    ("stella_table8a",),
-    judged=(RETRIEVAL,),
+    ("stella_table8a", "stella_table8b"),
+    judged=(RETRIEVAL, EVENTS),
 )
 
 FLAVA_TABLE_4 = Item(
