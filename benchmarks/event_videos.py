@@ -104,10 +104,9 @@ def of_world(
     names = [video.clip_id for videos in parts.values() for video in videos]
     sources = {name: partial(render_segments, config, name, clips) for name in names}
     folder = f"continual-synth-{config.fingerprint()}-segments"
-    note = f"the clips last ten seconds and were rendered with sparsity {sparsity:g}, those of the run with {own.sparsity:g}"
-    return EventVideos(
-        "clips of ten seconds of the run's classes", True, tuple(classes), parts, sources, folder, (note,)
-    )
+    title = "clips of ten seconds of the run's classes"
+    note = f"the clips were rendered with sparsity {sparsity:g}, those of the run with {own.sparsity:g}"
+    return EventVideos(title, True, tuple(classes), parts, sources, folder, (note,))
 
 
 def _rendered(world: World, order: list[int], split: Split, numbers: range) -> Iterator[EventVideo]:

@@ -1,0 +1,180 @@
+"""Sound-source segmentation: which pixels show what is heard? A decoder on the frozen backbone (STELLA, AVSBench-S4).
+
+The clips are those of AVSBench-S4; a run on continual-synth is judged on clips of its own world, whose masks are known.
+Training clips have a mask of their first picture only. Beside the score stands what the same decoder makes of the same
+pictures with another clip's sound: a decoder that marks what is conspicuous loses nothing by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from avbench.batch import Batch
+from avbench.benchmarks.continual_synth import ContinualSynth
+from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, of_avsbench, of_world, windows
+from avbench.config import ClipShape, Count, Positive, Section
+from avbench.data.prepare import Progress
+from avbench.evaluation.downstream.other_sound import WithOtherSound, partners
+from avbench.evaluation.downstream.probe import Judgement, ProbeOptions, ProbeTask
+from avbench.evaluation.downstream.segmentation_decoder import SegmentationDecoder
+from avbench.evaluation.downstream.segmentation_scores import FScore, centred_disc, clip_iou, everything
+from avbench.evaluation.downstream.task import Place, Rows, Split, Splits
+from avbench.model.mae import AudioVideoMAE
+
+IOU, F_SCORE, OTHER, CENTRE = "MIoU", "F-score", "MIoU with another sound", "MIoU of a centred disc"
+LEVELS = 2  # maps that the decoder takes
+
+
+class SegmentationOptions(ProbeOptions):
+    """The defaults are STELLA's (Table 6)."""
+
+    epochs: Positive = 20
+    batch_size: Positive = 48
+    learning_rate: Annotated[float, Field(gt=0, le=1000)] = 5e-4
+    warmup_epochs: Count = 3
+    training_views: Literal["fixed"] = "fixed"  # masks belong to whole pictures
+    pictures: Literal[4, 5] = 4  # of an AVSBench clip that are tested; 5 is the original benchmark
+    train_clips: Positive = 12  # rendered, per class
+    validation_clips: Positive = 4
+    test_clips: Positive = 12
+
+
+class Segmentation(ProbeTask):
+    """Mean intersection over union and F-score of the masks, beside two controls."""
+
+    title = "Sound-source segmentation"
+    metrics = (IOU, F_SCORE, OTHER, CENTRE)
+    Config: ClassVar[type[Section]] = SegmentationOptions
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "avsbench": {"pictures": 5}}
+
+    def __init__(self, place: Place, options: Any) -> None:
+        super().__init__(place, options)
+        self.shape = place.config.clip
+        self.rendered = isinstance(place.benchmark, ContinualSynth) and place.root is None
+
+    # --- data ---------------------------------------------------------------------------------------------------------
+
+    def splits(self, progress: Progress | None = None) -> Splits:
+        """Clips and their masks; a test clip comes with the sound of another one, too."""
+        clips = self._clips(progress)
+        test = clips.parts["test"]
+        partner, apart = partners(test.labels)
+        notes = list(clips.notes)
+        if not apart:
+            notes.append("the other sound may be of the same class: one class has more than half of the test clips")
+        return Splits(
+            dataset=clips.dataset,
+            synthetic=clips.synthetic,
+            train=_split(clips.parts["train"]),
+            validation=_split(clips.parts["validation"]),
+            test=Split(test.names, test.masks, WithOtherSound(test.views, partner), test.tasks),
+            coverage=clips.coverage,
+            quarantined=clips.quarantined,
+            notes=tuple(notes),
+        )
+
+    def _clips(self, progress: Progress | None) -> MaskedClips:
+        parts, benchmark = ("train", "validation", "test"), self.place.benchmark
+        if isinstance(benchmark, ContinualSynth) and self.rendered:
+            counts = {part: getattr(self.options, f"{part}_clips") for part in parts}
+            return of_world(benchmark, counts, progress)
+        return of_avsbench(benchmark, self.place.root, self.options.pictures, parts, progress)
+
+    # --- the head -----------------------------------------------------------------------------------------------------
+
+    def encode(self, net: AudioVideoMAE, batch: Batch) -> Tensor:
+        """What enters the second layer of the MLPs of the last two fusion blocks on the joint path, and the sound.
+
+        Returns:
+            (clips, levels * N * 4 D + D): the activations of the video tokens, block after block, then the mean audio
+            token behind the final norm. A backbone with one fusion block gives its activations once; see `head`.
+        """
+        found: list[Tensor] = []
+        layers = [block.mlp.fc2 for block in list(net.fusion.blocks)[-LEVELS:]]
+        hooks = [layer.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for layer in layers]
+        try:
+            audio, _ = net.fuse(*net.encode_tokens(batch))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        sound = net.fusion.finish("joint", audio).float().mean(dim=1)
+        return torch.cat([*(hidden[:, audio.shape[1] :].float().flatten(1) for hidden in found), sound], dim=1)
+
+    def head(self, net: AudioVideoMAE) -> nn.Module:
+        """The decoder; where the backbone has one fusion block, both of its maps come from that one."""
+        levels = min(LEVELS, len(net.fusion.blocks))
+        return SegmentationHead(net.config.width, net.fusion.blocks[0].mlp.fc2.in_features, levels, self.shape)
+
+    def loss(self, output: Tensor, targets: Tensor) -> Tensor:
+        """Binary cross-entropy over the pixels of the first picture, the only one that has a mask in training."""
+        return functional.binary_cross_entropy_with_logits(output[:, 0, :1], targets[:, :1].float())
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Logits in half precision, which keeps their signs: (B, sounds, pictures, H, W), own sound first."""
+        if output.shape[1] == 1:
+            return output.half()
+        spans = self._spans
+        return torch.stack([_joined(part, spans) for part in output.split(len(spans), dim=1)], dim=1).half()
+
+    @cached_property
+    def _spans(self) -> list[list[int]]:
+        """Numbers of the pictures in each view of a tested clip."""
+        return windows(self.shape.frames if self.rendered else self.options.pictures, self.shape.frames)
+
+    def score(self, predictions: Tensor, targets: Tensor) -> Judgement:
+        """Outcomes per clip. Chance is marking all of every picture; the controls have it, too."""
+        chance = 100 * float(clip_iou(everything(targets), targets).mean())
+        outcomes = {
+            IOU: 100 * clip_iou(predictions[:, 0] > 0, targets),
+            CENTRE: 100 * clip_iou(centred_disc(targets), targets),
+        }
+        if predictions.shape[1] == 2:
+            outcomes[OTHER] = 100 * clip_iou(predictions[:, 1] > 0, targets)
+        made: list[FScore] = []
+
+        def f_score(rows: Rows) -> float:
+            if not made:  # it takes a while, and choosing an epoch does not need it
+                made.append(FScore(predictions[:, 0].float(), targets))
+            return made[0](rows)
+
+        every = FScore(torch.full(targets.shape, torch.inf), targets)
+        chances = dict.fromkeys(outcomes, chance) | {F_SCORE: every(torch.arange(len(targets)).numpy())}
+        return Judgement(len(targets), outcomes, chances, {F_SCORE: f_score})
+
+
+class SegmentationHead(nn.Module):
+    """Unpacks what `Segmentation.encode` gives, and decodes each view."""
+
+    def __init__(self, width: int, hidden: int, levels: int, shape: ClipShape) -> None:
+        super().__init__()
+        frames, rows, _ = shape.video_grid
+        self.sizes = [frames * rows * rows * hidden] * levels + [width]
+        self.frames, self.hidden = frames, hidden
+        self.decoder = SegmentationDecoder(width, hidden, rows, shape.image_size)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, V, ...) -> logits (B, V, pictures, H, W); while training those of the first picture only."""
+        *maps, sound = features.flatten(0, 1).split(self.sizes, dim=1)
+        grids = [each.reshape(len(each), self.frames, -1, self.hidden) for each in maps]
+        logits: Tensor = self.decoder([grids[0], grids[-1]], sound, 1 if self.training else None)
+        return logits.unflatten(0, features.shape[:2])
+
+
+def _split(part: MaskedPart) -> Split:
+    return Split(part.names, part.masks, part.views, part.tasks)
+
+
+def _joined(views: Tensor, spans: list[list[int]]) -> Tensor:
+    """The pictures of several windows (B, windows, frames, H, W), each once, in order: (B, pictures, H, W)."""
+    pictures = [views[:, 0]]
+    for number in range(1, len(spans)):
+        new = spans[number][-1] - spans[number - 1][-1]
+        pictures.append(views[:, number, -new:])
+    return torch.cat(pictures, dim=1)
