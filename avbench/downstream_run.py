@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -165,6 +165,7 @@ class _Evaluation:
         """Judge every backbone that was asked for."""
         from avbench.evaluation.downstream.judging import evaluation_of, summaries
         from avbench.evaluation.downstream.task import Workbench
+        from avbench.training.kept_matching import kept_matching
         from avbench.training.session import resolve_device, with_measured_threads
 
         device = resolve_device(self.config.device)
@@ -176,7 +177,8 @@ class _Evaluation:
         tasks, evaluations = len(self.results.tasks), []
         for after, make in nets:
             net = make().to(device)
-            scores = self.task.evaluate(net, splits, bench)
+            matching = kept_matching(self.directory, self.results, after)  # of no backbone that is not the run's
+            scores = self.task.evaluate(net, splits, replace(bench, matching=matching))
             evaluations.append(evaluation_of(scores, splits.test, after, tasks))
             self._announce("judged", after=after, scores={n: s.value for n, s in evaluations[-1].scores.items()})
         provenance = collect_provenance(

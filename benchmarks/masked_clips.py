@@ -79,6 +79,15 @@ def windows(pictures: int, frames: int) -> list[list[int]]:
     return [list(range(start, start + frames)) for start in starts]
 
 
+def joined(views: Tensor, spans: Sequence[Sequence[int]]) -> Tensor:
+    """What was computed of each window, (B, windows, frames, ...), for each picture once: (B, pictures, ...)."""
+    pictures = [views[:, 0]]
+    for number in range(1, len(spans)):
+        new = spans[number][-1] - spans[number - 1][-1]
+        pictures.append(views[:, number, -new:])
+    return torch.cat(pictures, dim=1)
+
+
 # --- rendered ---------------------------------------------------------------------------------------------------------
 
 

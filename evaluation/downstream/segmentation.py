@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from avbench.batch import Batch
 from avbench.benchmarks.continual_synth import ContinualSynth
-from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, of_avsbench, of_world, windows
+from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, joined, of_avsbench, of_world, windows
 from avbench.config import ClipShape, Count, Positive, Section
 from avbench.data.prepare import Progress
 from avbench.evaluation.downstream.other_sound import WithOtherSound, partners
@@ -121,7 +121,7 @@ class Segmentation(ProbeTask):
         if output.shape[1] == 1:
             return output.half()
         spans = self._spans
-        return torch.stack([_joined(part, spans) for part in output.split(len(spans), dim=1)], dim=1).half()
+        return torch.stack([joined(part, spans) for part in output.split(len(spans), dim=1)], dim=1).half()
 
     @cached_property
     def _spans(self) -> list[list[int]]:
@@ -169,12 +169,3 @@ class SegmentationHead(nn.Module):
 
 def _split(part: MaskedPart) -> Split:
     return Split(part.names, part.masks, part.views, part.tasks)
-
-
-def _joined(views: Tensor, spans: list[list[int]]) -> Tensor:
-    """The pictures of several windows (B, windows, frames, H, W), each once, in order: (B, pictures, H, W)."""
-    pictures = [views[:, 0]]
-    for number in range(1, len(spans)):
-        new = spans[number][-1] - spans[number - 1][-1]
-        pictures.append(views[:, number, -new:])
-    return torch.cat(pictures, dim=1)

@@ -36,6 +36,7 @@ from avbench.benchmarks.streams import Coverage
 from avbench.config import RunConfig, Section
 from avbench.data.prepare import Progress
 from avbench.model.mae import AudioVideoMAE
+from avbench.model.matching import AudioVideoMatching
 from avbench.seeding import derive_seed
 
 Floats = NDArray[np.float64]
@@ -135,6 +136,8 @@ class Workbench:
         seed: the run's; every draw follows from it, see `generator`.
         announce: tells of progress: `announce("epoch", epoch=3, epochs=10, loss=0.4, validation=51.2)`.
         check_stop: called between batches; raises `Interrupted` when the user asked to stop. Nothing is written then.
+        matching: the matching module trained beside the backbone, and the temperature of its importance scores; None
+            where the run keeps none of that moment.
     """
 
     config: RunConfig
@@ -142,6 +145,7 @@ class Workbench:
     seed: int
     announce: Callable[..., None] = lambda *args, **values: None
     check_stop: Callable[[], None] = lambda: None
+    matching: tuple[AudioVideoMatching, float] | None = None
 
     def generator(self, *names: str | int) -> torch.Generator:
         """A CPU generator for one purpose, the same for the same seed and names."""
