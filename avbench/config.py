@@ -151,6 +151,8 @@ class TrainingConfig(Section):
 class PretrainingConfig(Section):
     """How base weights are made before the stream starts: plain pre-training of backbone and matching module."""
 
+    stages: Literal["both", "backbone", "matching"] = "both"  # `matching`: on given, frozen training.base_weights
+    matching_beside_backbone: bool = True  # the matching module also learns while the backbone does
     epochs: Positive = 12
     batch_size: Positive = 64
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3  # highest; cosine to zero after the warm-up

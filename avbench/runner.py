@@ -163,14 +163,20 @@ def plan(config: RunConfig) -> Plan:
 def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -> Path:
     """Make base weights for a benchmark's profile and write them to `out` (safetensors); see `avbench pretrain`.
 
+    What was interrupted is continued from the checkpoints beside `out`.
+
     Raises:
-        UsageError: the benchmark has no base clips.
+        UsageError: the benchmark has no base clips, or the weights to start from don't fit.
+        DataError: there is no data, or too much of it can't be read.
+        Interrupted: SIGTERM or Ctrl-C came; everything is saved.
     """
+    from avbench.base_start import check
     from avbench.base_weights import make_base_weights
     from avbench.plugins.blame import blamed
 
     announce = _Announcer(None, listeners)
     with blamed(config), deterministic(), stop_signals() as stopping:
+        check(config, out)  # before clips are prepared, which takes hours
         progress = _stoppable(announce.preparing, stopping, "the same command")
         return make_base_weights(config, _plugin(config).build_base(progress), out, announce, stopping)
 

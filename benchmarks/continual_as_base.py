@@ -18,7 +18,7 @@ from avbench.benchmarks.plugin import absolute
 from avbench.errors import DataError
 
 if TYPE_CHECKING:
-    from avbench.benchmarks.continual_as import ContinualAS
+    from avbench.benchmarks.continual_as import AudioSetData, ContinualAS
     from avbench.benchmarks.recordings import RecordedData
 
 
@@ -76,7 +76,8 @@ def train_vggsound(root: Path | None, settings: RecordedData) -> DataSetClips:
 
 def _evaluation_list(benchmark: ContinualAS) -> Path:
     """AudioSet's list of clips to test with; its clips need not be there."""
-    root, named = benchmark.data.root, benchmark.data.csv
+    data: AudioSetData = benchmark.data
+    root, named = data.root, data.csv
     folders = [named] if named is not None else [root / name for name in audioset.FOLDERS] if root is not None else []
     for folder in folders:
         if (path := folder / audioset.EVAL_LIST).is_file():

@@ -8,7 +8,8 @@ module learns on the same batches without reaching the backbone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,39 +20,50 @@ from avbench.config import PretrainingConfig, Section
 from avbench.model.matching import AudioVideoMatching, matching_pairs
 from avbench.training.memory import Field
 from avbench.training.strategy import AudioVideoStrategy, Context, Step
+from avbench.training.weights import load_into
 
 
 class BasePretraining(AudioVideoStrategy):
-    """Plain training of backbone and matching module; no memory."""
+    """Plain training of backbone and matching module; no memory.
+
+    Args:
+        matching: `beside` the backbone, on the same batches; `apart`, there and untouched by them; or `none`.
+    """
 
     Config = Section
+
+    def __init__(self, config: Section, matching: Literal["beside", "apart", "none"] = "beside") -> None:
+        super().__init__(config)
+        self.role = matching
 
     def memory_fields(self) -> dict[str, Field]:
         """Nothing is rehearsed."""
         return {}
 
     def setup(self, context: Context) -> None:
-        """Build the matching module beside the backbone."""
+        """Build the matching module beside the backbone, from the weights that are started from if they hold one."""
         model, init = context.model, context.generators["init"]
         self.matching = AudioVideoMatching(model.width, model.heads, model.legacy_head_merge, init)
+        if self.role != "none" and any(name.startswith("matching.") for name in context.base_weights):
+            load_into(self.matching, context.base_weights, "matching", str(context.training.base_weights))
         self.matching.to(context.device)
         self.correct: list[Tensor] = []
         super().setup(context)
 
     def modules(self) -> dict[str, nn.Module]:
         """The matching module is trained and saved too."""
-        return {"matching": self.matching}
+        return {} if self.role == "none" else {"matching": self.matching}
 
     def clipped(self) -> list[nn.Module]:
         """Both under one norm: there is no method here whose update the matching module could disturb.
 
         Backbone and matching module are one model in the making, and so were the weights made that are shipped.
         """
-        return [nn.ModuleList([self.net, self.matching])]
+        return [nn.ModuleList([self.net, *self.modules().values()])]
 
     def penalty(self, step: Step) -> dict[str, Tensor]:
-        """The matching loss on the stream's clips."""
-        return {"matching": self.matching_loss(step.stream)}
+        """The matching loss on the stream's clips, if the module learns from them."""
+        return {"matching": self.matching_loss(step.stream)} if self.role == "beside" else {}
 
     def matching_loss(self, batch: Batch) -> Tensor:
         """Tell true pairs from exchanged ones (STELLA, section 4), on tokens the backbone gives without a graph."""
@@ -63,6 +75,14 @@ class BasePretraining(AudioVideoStrategy):
         logits = self.matching(*tokens).float()
         self.correct = [*self.correct[-49:], ((logits.detach() > 0) == is_match).float().mean()]
         return binary_cross_entropy_with_logits(logits, is_match.float())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """How the last pairs were told apart."""
+        return {"correct": torch.stack(self.correct)} if self.correct else {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Restore it."""
+        self.correct = list(state["correct"].to(self.context.device)) if "correct" in state else []
 
     @property
     def matching_accuracy(self) -> float:

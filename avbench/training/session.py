@@ -145,7 +145,7 @@ class Session:
         strategy, template = self.strategy, self.template
         tensors = {
             "model": dict(self.net.state_dict()),
-            "optimizer": _optimizer_tensors(self.optimizer),
+            "optimizer": optimizer_tensors(self.optimizer),
             "strategy": returned.state(strategy),
             "generators": template.generator_states(),
         }
@@ -180,7 +180,7 @@ class Session:
             module.load_state_dict(tensors[f"module-{name}"])
         for name, teacher in strategy.teachers.items():
             teacher.load_state_dict(tensors[f"teacher-{name}"])
-        _load_optimizer(self.optimizer, tensors["optimizer"])
+        load_optimizer(self.optimizer, tensors["optimizer"])
         strategy.load_state_dict(tensors["strategy"])
         self.generators.load_state_dict(tensors["generators"])
         if strategy.memory is not None:
@@ -227,12 +227,14 @@ def random_wire(config: RunConfig, clips: int, generator: torch.Generator) -> di
     return {"audio": audio, "video": video, "clip_id": [f"noise-{number}" for number in range(clips)]}
 
 
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """An optimizer's state, flat, for a checkpoint."""
     state = optimizer.state_dict()["state"]
     return {f"{index}.{name}": torch.as_tensor(value) for index, kept in state.items() for name, value in kept.items()}
 
 
-def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore what `optimizer_tensors` gave."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, name = key.partition(".")

@@ -76,15 +76,28 @@ def check_writable(path: Path) -> None:
 
 def save_base(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
     """Write the modules in half precision, which halves the file."""
-    tensors = {
+    save_tensors(path, in_half_precision(modules), metadata)
+
+
+def in_half_precision(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """The modules' tensors for a file, `NAME.*`, in half the bytes."""
+    return {
         f"{name}.{key}": value.detach().to("cpu", torch.float16).contiguous()
         for name, module in modules.items()
         for key, value in module.state_dict().items()
     }
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors as they are; the file appears whole or not at all.
+
+    Raises:
+        CheckpointError: it can't be written.
+    """
     temporary = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata=dict(metadata))
+        save_file(dict(tensors), temporary, metadata=dict(metadata))
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)

@@ -1,0 +1,87 @@
+"""An unfinished initial pre-training beside the file it will become, so that the same command goes on with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from avbench.base_start import description, starting_weights
+from avbench.benchmarks.streams import AudioVideoBenchmark
+from avbench.config import RunConfig
+from avbench.errors import CheckpointError, UsageError
+from avbench.training import checkpoint as checkpoints
+from avbench.training.checkpoint import Checkpoint
+
+# Where and how fast it is computed, and what is told; not what comes of it.
+_OTHERWISE = frozenset({"strategy", "options", "workers", "trackers", "evaluation", "data"})
+_OTHER_TRAINING = frozenset({"base_weights", "checkpoint_minutes", "keep_checkpoints"})
+
+
+class Unfinished:
+    """The folder of checkpoints of one pre-training.
+
+    Args:
+        out: the weights that are being made.
+        told: everything that decides them, see `decided_by`.
+    """
+
+    def __init__(self, out: Path, told: dict[str, Any]) -> None:
+        self.folder, self.told = out.with_name(f"{out.name}.unfinished"), told
+
+    def load(self) -> tuple[Path, Checkpoint] | None:
+        """The newest checkpoint, None where there is none.
+
+        Raises:
+            UsageError: it is of a pre-training that was told something else.
+            CheckpointError: there are checkpoints, but none can be read.
+        """
+        try:
+            found = checkpoints.load_latest(self.folder)
+        except CheckpointError as error:
+            raise _in_our_words(error) from None
+        if found is None:
+            return None
+        before = found[1].state.get("told", {})
+        if differing := sorted(key for key in {*before, *self.told} if before.get(key) != self.told.get(key)):
+            raise UsageError(
+                f"{self.folder} holds an unfinished pre-training that differs in: {', '.join(differing)}; repeat the "
+                "command that began it, name another --out, or delete that folder"
+            )
+        return found
+
+    def save(self, step: int, finished: int, checkpoint: Checkpoint, keep: int) -> None:
+        """Add a checkpoint.
+
+        Raises:
+            CheckpointError: it can't be written; older ones are intact.
+        """
+        state = {**checkpoint.state, "told": self.told}
+        try:
+            checkpoints.save(self.folder, step, finished, Checkpoint(checkpoint.tensors, state), keep)
+        except CheckpointError as error:
+            raise _in_our_words(error) from None
+
+    def remove(self) -> None:
+        """All of it, once the weights are written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def decided_by(config: RunConfig, base: AudioVideoBenchmark) -> dict[str, Any]:
+    """What decides the weights, by what a reader would call it."""
+    told = config.model_dump(mode="json", exclude=set(_OTHERWISE))
+    told["training"] = {key: value for key, value in told["training"].items() if key not in _OTHER_TRAINING}
+    told["data"] = {key: value for key, value in config.data.items() if key not in base.places}
+    told |= {
+        "benchmark version": base.version,
+        "clips": base.clip_list_hash,
+        "mix": dict(base.base_mix),
+        "starting weights": description(starting_weights(config)),
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(told))  # as it will be read back
+    return plain
+
+
+def _in_our_words(error: CheckpointError) -> CheckpointError:
+    return CheckpointError(str(error).replace("`avbench resume`", "repeat the command"))
