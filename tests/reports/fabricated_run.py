@@ -29,6 +29,7 @@ from avbench.results import (
     TaskCoverage,
     TaskResult,
 )
+from avbench.results.directory import SHARED
 
 TITLES = ["Sports", "Music", "Vehicle", "People", "Animals", "Home & nature", "Others, part 1", "Others, part 2"]
 QUERIES = 24
@@ -90,7 +91,9 @@ def fabricate(
     """A run of `tasks` tasks of which `finished` are evaluated; `changes` replace fields of its results."""
     titles, finished = titles or TITLES[:tasks], tasks if finished is None else finished
     options = {"temperature": 0.4, "sampling": 0.5, "chunk": 4, "memory": 512} if options is None else options
-    config = RunConfig(strategy=changes.get("strategy", "stella"), bench="continual-synth", options=options)
+    told: dict[str, Any] = {"strategy": "stella", "bench": "continual-synth"}
+    told |= {name: changes[name] for name in SHARED if name in changes}
+    config = RunConfig(**told, options=options)
     evaluated = EvaluationConfig(recall_at=recall_at)
     config = config.model_copy(update={"clip": ClipShape(image_size=64, audio_frames=128), "evaluation": evaluated})
     directory = RunDirectory.create(path, config)

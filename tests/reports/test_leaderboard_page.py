@@ -26,7 +26,6 @@ from avbench.reports.leaderboard.tracks import Board, build_board
 from avbench.results import Caution, Quarantined
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FIELDS = ("strategy", "profile", "bench", "order")
 
 
 def payload(port: int) -> str:
@@ -43,13 +42,13 @@ def hostile(folder: Path, port: int) -> Path:
     """Runs in which every text is a payload."""
     evil = payload(port)
     for seed in range(2):
-        texts = dict.fromkeys(FIELDS, evil)
         directory = make_run(
             folder / f"run {seed} {evil}".replace("/", "_")[:120],
+            evil,
             seed=seed,
             options={evil: evil, "n": seed},
+            settings={"profile": evil, "bench": evil},
             networks={"teacher": 0.7},
-            **texts,
             quarantined={evil: Quarantined(reason=evil, message=evil)},
             warnings=[Caution(code=evil, message=evil)],
         )

@@ -180,7 +180,6 @@ def test_nothing_from_data_becomes_markup(tmp_path: Path) -> None:
         strategy=EVIL + BREAKOUT,
         bench=BREAKOUT,
         profile=EVIL,
-        order=EVIL,
         quarantined={f"../{EVIL}": Quarantined(reason=BREAKOUT, message=EVIL)},
         warnings=[Caution(code=EVIL, message=EVIL + BREAKOUT)],
     )

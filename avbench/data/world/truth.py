@@ -41,7 +41,7 @@ class Truth:
     @property
     def source_mask(self) -> NDArray[np.bool_]:
         """(frames, H, W): where something that sounds is visible."""
-        return np.logical_or.reduce([thing.mask for thing in self.objects if thing.sounds])
+        return np.asarray(np.any([thing.mask for thing in self.objects if thing.sounds], axis=0))
 
     def sounding(self, times: Floats) -> NDArray[np.bool_]:
         """(n,): whether any source is inside its gate at `times` (seconds)."""
