@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
 
 from markupsafe import Markup
 
 from avbench.reports.comparison.curves import Difference, Metric, differences, gaps, per_task, stream
-from avbench.reports.comparison.figures import Series, curves, drawn, task_bars
+from avbench.reports.comparison.figures import COLOURS, Series, curves, drawn, panel, task_bars, task_matrix
 from avbench.reports.downloads import Download, csv_download
 from avbench.reports.leaderboard.columns import Column, columns_of
 from avbench.reports.leaderboard.ranking import Placed, Score
@@ -34,13 +36,13 @@ class Method:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its caption and the numbers behind it."""
+    """A figure with its caption and the numbers behind it: wide, or several panels, or neither."""
 
     title: str
     caption: str
     svg: Markup
     download: Download
-    wide: bool = False
+    shape: Literal["", "wide", "panels"] = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,16 @@ class Pairs:
     better: str
     found: list[tuple[Method, Method, Difference]]
     largest: float
+
+    @property
+    def rows(self) -> list[tuple[Method, list[tuple[Method, Difference]]]]:
+        """Each first method of a pair, and what it is compared with."""
+        grouped = groupby(self.found, key=lambda pair: pair[0])
+        return [(first, [(second, one) for _, second, one in pairs]) for first, pairs in grouped]
+
+    def is_better(self, one: Difference) -> bool:
+        """Whether the sign of a difference speaks for its first method."""
+        return (one.value > 0) == (self.better == "more is better")
 
 
 @dataclass(frozen=True)
@@ -134,14 +146,32 @@ def _drawings(track: Track, methods: Sequence[Method], slug: str) -> list[Drawn]
     width = 3.85 if len(lines) == 3 else 5.9
     found = []
     for key, title, caption, level, series in lines:
-        svg = drawn(
-            curves(series, len(tasks), width, level),
-            f"{slug}-{key}",
-            f"{title}, a line for each method, against the number of tasks trained.",
-        )
-        found.append(Drawn(title, caption, svg, _table(f"{slug}-{key}", "tasks trained", methods, series)))
+        table = _table(f"{slug}-{key}", "tasks trained", methods, series)
+        if len(methods) > COLOURS:
+            svg = _panels(f"{slug}-{key}", title, methods, series, len(tasks), level)
+            found.append(
+                Drawn(title, f"{caption} Across: tasks trained. Pale: the other methods.", svg, table, "panels")
+            )
+            continue
+        described = f"{title}, a line for each method, against the number of tasks trained."
+        svg = drawn(curves(series, len(tasks), width, level), f"{slug}-{key}", described)
+        found.append(Drawn(title, caption, svg, table))
     bars = _bars(tasks, methods, slug, track.chance)
     return found if bars is None else [*found, bars]
+
+
+def _panels(
+    name: str, title: str, methods: Sequence[Method], series: Sequence[Series], tasks: int, level: float | None
+) -> Markup:
+    """One small figure for each method: more lines than colours can't be followed in one."""
+    return Markup("").join(
+        drawn(
+            panel(series, one, methods[one.index].name, tasks, level),
+            f"{name}-{one.index}",
+            f"{title}: {methods[one.index].name}, against the number of tasks trained.",
+        )
+        for one in series
+    )
 
 
 def _bars(tasks: Sequence[str], methods: Sequence[Method], slug: str, chance: float) -> Drawn | None:
@@ -149,9 +179,14 @@ def _bars(tasks: Sequence[str], methods: Sequence[Method], slug: str, chance: fl
     if not series:
         return None
     title = "Each task at the end, in %"
+    table = _table(f"{slug}-tasks", "task", methods, series, tasks)
+    caption = "Mean of all recall columns and both directions"
+    if len(methods) > COLOURS:
+        figure = task_matrix(series, [method.name for method in methods], tasks)
+        svg = drawn(figure, f"{slug}-tasks", f"{title}, a row for each method.")
+        return Drawn(title, f"{caption}, ± half of the 95 % interval.", svg, table, "wide")
     svg = drawn(task_bars(series, tasks, chance), f"{slug}-tasks", f"{title}, a bar for each method.")
-    caption = "Mean of all recall columns and both directions. Thin lines: 95 % intervals. Dashed: chance."
-    return Drawn(title, caption, svg, _table(f"{slug}-tasks", "task", methods, series, tasks), wide=True)
+    return Drawn(title, f"{caption}. Thin lines: 95 % intervals. Dashed: chance.", svg, table, "wide")
 
 
 def _series(methods: Sequence[Method], points: Points) -> list[Series]:

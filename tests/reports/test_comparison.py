@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -20,6 +21,7 @@ from avbench.evaluation.run_hits import read_hits
 from avbench.evaluation.statistics import difference, estimate, holm
 from avbench.reports.comparison.config import differing
 from avbench.reports.comparison.curves import differences, gaps, per_task, stream
+from avbench.reports.comparison.figures import COLOURS
 from avbench.reports.comparison.page import render, write_comparison
 from avbench.reports.leaderboard.ranking import Placed
 from avbench.reports.leaderboard.tracks import Board, build_board
@@ -153,6 +155,22 @@ def test_runs_of_several_exams_are_not_compared_across_them(tmp_path: Path) -> N
     page = Page(render(build_board([tmp_path])))
     assert "not all sit the same exam" in page.text
     assert "training.epochs" in page.text and "Paired differences" not in page.text
+
+
+def test_more_methods_than_colours_are_drawn_one_by_one_and_their_pairs_in_a_grid(board: Board) -> None:
+    track = board.tracks[0]
+    ranked = [one for one in track.rows if one.tier is not None]
+    several = [ranked[number % len(ranked)] for number in range(COLOURS + 1)]
+    rows = tuple(replace(one, row=replace(one.row, strategy=f"m{number}")) for number, one in enumerate(several))
+    html = render(replace(board, tracks=(replace(track, rows=rows),)))
+    page = assert_self_contained(html)
+    drawn = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-label"]
+    assert sum("Accuracy along the stream" in one for one in drawn) == len(rows)
+    grid, _, rest = html.partition("All 36 pairs")[0].partition('class="grid-of-pairs"')[2].partition("</table>")
+    assert grid.count("adjusted p") == len(rows) * (len(rows) - 1) // 2 and "Row minus column" in rest
+    pairs = differences(rows, "accuracy")
+    assert 0 < sum(one.real for one in pairs) == grid.count('class="better"') + grid.count('class="worse"')
+    assert grid.count('class="better"') == sum(one.real and one.value > 0 for one in pairs)
 
 
 def test_nothing_from_data_becomes_markup(tmp_path: Path) -> None:
