@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from avbench.batch import Batch
+from avbench.benchmarks.avsbench_scenes import of_avsbench
 from avbench.benchmarks.continual_synth import ContinualSynth
-from avbench.benchmarks.masked_clips import MaskedClips, joined, of_avsbench, of_world, windows
+from avbench.benchmarks.masked_clips import MaskedClips, joined, of_world, windows
 from avbench.config import Positive, Section
 from avbench.data.prepare import Progress
 from avbench.errors import UsageError
@@ -95,7 +96,7 @@ class SourceLocalisation(DownstreamTask):
         masks = splits.test.targets.numpy()
         own, other, salient = self._maps(net.eval(), splits.test, bench)
         grid = own.shape[1:]
-        scored = masks.any(axis=(2, 3))
+        scored = np.asarray(masks.any(axis=(2, 3)))
         found = {"": own, OTHER: other, CENTRE: localisation.centre_prior(len(masks), grid), SALIENCY: salient}
         outcomes = {of: localisation.score(maps, masks, scored) for of, maps in found.items()}
         draws = [localisation.random_maps(len(masks), grid, draw) for draw in range(localisation.CHANCE_DRAWS)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avbench.batch import Batch
+from avbench.benchmarks.avsbench_scenes import of_avsbench
 from avbench.benchmarks.continual_synth import ContinualSynth
-from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, joined, of_avsbench, of_world, windows
+from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, joined, of_world, windows
 from avbench.config import ClipShape, Count, Positive, Section
 from avbench.data.prepare import Progress
 from avbench.evaluation.downstream.other_sound import WithOtherSound, partners
@@ -26,6 +27,7 @@ from avbench.evaluation.downstream.probe import Judgement, ProbeOptions, ProbeTa
 from avbench.evaluation.downstream.segmentation_decoder import SegmentationDecoder
 from avbench.evaluation.downstream.segmentation_scores import FScore, centred_disc, clip_iou, everything
 from avbench.evaluation.downstream.task import Place, Rows, Split, Splits
+from avbench.model.blocks import FusionBlock
 from avbench.model.mae import AudioVideoMAE
 
 IOU, F_SCORE, OTHER, CENTRE = "MIoU", "F-score", "MIoU with another sound", "MIoU of a centred disc"
@@ -97,7 +99,7 @@ class Segmentation(ProbeTask):
             token behind the final norm. A backbone with one fusion block gives its activations once; see `head`.
         """
         found: list[Tensor] = []
-        layers = [block.mlp.fc2 for block in list(net.fusion.blocks)[-LEVELS:]]
+        layers = [block.mlp.fc2 for block in cast(list[FusionBlock], list(net.fusion.blocks))[-LEVELS:]]
         hooks = [layer.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for layer in layers]
         try:
             audio, _ = net.fuse(*net.encode_tokens(batch))
@@ -109,8 +111,8 @@ class Segmentation(ProbeTask):
 
     def head(self, net: AudioVideoMAE) -> nn.Module:
         """The decoder; where the backbone has one fusion block, both of its maps come from that one."""
-        levels = min(LEVELS, len(net.fusion.blocks))
-        return SegmentationHead(net.config.width, net.fusion.blocks[0].mlp.fc2.in_features, levels, self.shape)
+        width, levels = net.config.width, min(LEVELS, len(net.fusion.blocks))
+        return SegmentationHead(width, int(width * net.config.mlp_ratio), levels, self.shape)
 
     def loss(self, output: Tensor, targets: Tensor) -> Tensor:
         """Binary cross-entropy over the pixels of the first picture, the only one that has a mask in training."""
@@ -164,7 +166,8 @@ class SegmentationHead(nn.Module):
         *maps, sound = features.flatten(0, 1).split(self.sizes, dim=1)
         grids = [each.reshape(len(each), self.frames, -1, self.hidden) for each in maps]
         logits: Tensor = self.decoder([grids[0], grids[-1]], sound, 1 if self.training else None)
-        return logits.unflatten(0, features.shape[:2])
+        views: Tensor = logits.unflatten(0, features.shape[:2])
+        return views
 
 
 def _split(part: MaskedPart) -> Split:

@@ -55,7 +55,8 @@ class SegmentationDecoder(nn.Module):
         found = self.fine(self.coarse(coarse), fine)
         found = self.smooth(_enlarged(self.shrink(found), (self.image_size, self.image_size))).relu()
         logits: Tensor = self.classify(found)[:, 0]
-        return logits.unflatten(0, levels[0].shape[:2])
+        pictured: Tensor = logits.unflatten(0, levels[0].shape[:2])
+        return pictured
 
     def _level(self, place: int, tokens: Tensor, heard: Tensor) -> Tensor:
         """(B, T, channels, 4 or 2 times the rows, the same)."""

@@ -1,0 +1,174 @@
+"""Scenes of AVSBench-S4 with their masks, for tasks that ask where what is heard can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from avbench.benchmarks import avsbench
+from avbench.benchmarks.known_datasets import find
+from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, windows
+from avbench.benchmarks.plugin import BenchmarkPlugin
+from avbench.benchmarks.segments import centred, columns_of
+from avbench.benchmarks.streams import Coverage
+from avbench.benchmarks.task_clips import prepare_clips
+from avbench.config import ClipShape
+from avbench.data.cache import ClipCache
+from avbench.data.clip import StoredClip
+from avbench.data.media import check_sound, read_audio
+from avbench.data.prepare import Progress
+from avbench.data.preprocessing import Preprocessing
+from avbench.data.transforms import resize
+from avbench.errors import DataError, MediaError
+
+PARTS: dict[str, avsbench.Split] = {"train": "train", "validation": "val", "test": "test"}
+_BRIGHT = 128  # from here on a pixel of a mask belongs to the object
+
+
+def of_avsbench(
+    benchmark: BenchmarkPlugin, root: Path | None, masks: int, wanted: Sequence[str], progress: Progress | None = None
+) -> MaskedClips:
+    """Scenes of AVSBench-S4 whose pictures, sound and masks are on disk.
+
+    Its own pictures are taken, not those of the videos: masks were drawn on them, and their sides were squeezed alike.
+
+    Args:
+        masks: how many of the five pictures of a clip count, from the first on.
+        wanted: parts.
+
+    Raises:
+        DataError: no folder is named, the list is not there, or nothing usable is left of a part.
+        UsageError: the backbone takes more pictures at once.
+    """
+    if root is None:
+        raise DataError(
+            "this task needs AVSBench-S4, but no folder is named: give --data-root FOLDER. "
+            f"{avsbench.HOW_TO_GET}. A run on continual-synth needs no data for it"
+        )
+    scenes = avsbench.read_list(root)
+    listed = {part: scenes.of(PARTS[part]) for part in wanted}
+    shape, base = benchmark.config.clip, benchmark.data.preprocessing
+    stored = base.model_copy(
+        update={
+            "clip_seconds": float(avsbench.SECONDS),
+            "stored_frames": avsbench.SECONDS,
+            "stored_size": shape.image_size,
+            "audio_frames": columns_of(avsbench.SECONDS, base),
+        }
+    )
+    complete = {part: [one for one in found if _is_complete(scenes, one)] for part, found in listed.items()}
+    sources = {
+        one.clip_id: partial(read_scene, scenes.frames(one), _sound(scenes, one), stored)
+        for found in complete.values()
+        for one in found
+    }
+    cache, report = prepare_clips(benchmark, "avsbench-scenes", stored, sources, progress, scenes.data)
+    ready, notes = set(report.ready), [*find("avsbench").read(root, None).notes]
+    if stored.audio_frames > shape.audio_frames:
+        notes.append("of the five seconds of sound only the middle fits the backbone's spectrograms")
+    parts, coverage = {}, {}
+    for part, found in complete.items():
+        usable = [one for one in found if one.clip_id in ready]
+        unreadable = sum(one.clip_id in report.quarantined for one in found)
+        coverage[part] = Coverage(len(listed[part]), len(usable), unreadable)
+        if not usable:
+            raise DataError(
+                f"nothing usable is left of the {part} clips of AVSBench-S4: {len(listed[part]):,} are listed, "
+                f"{len(listed[part]) - len(found):,} lack pictures (visual_frames), sound (audio_wav or raw_videos) or "
+                f"masks (gt_masks) under {scenes.data}, {unreadable:,} can't be read; add what is missing"
+            )
+        spans = windows(masks, shape.frames)
+        names = tuple(one.clip_id for one in usable)
+        parts[part] = MaskedPart(
+            names,
+            tuple(one.category for one in usable),
+            torch.stack([_masks(scenes.masks(one)[:masks], shape.image_size) for one in usable]),
+            _SceneViews(cache, names, spans[:1] if part == "train" else spans, stored, shape),
+        )
+    return MaskedClips("AVSBench-S4", False, parts, coverage, report.quarantined, tuple(notes))
+
+
+def read_scene(pictures: Sequence[Path], sound: Path, preprocessing: Preprocessing) -> StoredClip:
+    """A scene as the cache stores it, its pictures squeezed to a square.
+
+    Raises:
+        MediaError: a file can't be read.
+    """
+    waveform = read_audio(sound, preprocessing.clip_seconds, preprocessing.sample_rate)
+    check_sound(waveform, sound, preprocessing)
+    size = preprocessing.stored_size
+    frames = [resize(_pixels(path, "RGB").permute(2, 0, 1)[None], size)[0].permute(1, 2, 0) for path in pictures]
+    return StoredClip.from_waveform(torch.stack(frames).numpy(), waveform, preprocessing)
+
+
+def _pixels(path: Path, mode: str) -> Tensor:
+    try:
+        with Image.open(path, formats=["JPEG", "PNG"]) as image:
+            return torch.from_numpy(np.array(image.convert(mode)))
+    except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise MediaError("undecodable", f"{path} can't be decoded ({error})") from None
+
+
+def _masks(paths: Sequence[Path], size: int) -> Tensor:
+    """bool (masks, size, size): pixels of which more than half is bright.
+
+    Raises:
+        DataError: a mask can't be read.
+    """
+    try:
+        bright = [(_pixels(path, "L") >= _BRIGHT).float()[None, None] for path in paths]
+    except MediaError as error:
+        raise DataError(
+            f"the mask {error}; put a sound copy in its place, or delete it to leave its clip out"
+        ) from None
+    same = [
+        mask if mask.shape[2:] == (size, size)
+        else functional.interpolate(mask, size=(size, size), mode="bilinear", antialias=True)
+        for mask in bright
+    ]  # fmt: skip
+    return torch.cat(same)[:, 0] > 0.5
+
+
+def _sound(scenes: avsbench.SceneList, scene: avsbench.Scene) -> Path:
+    wave = scenes.sound(scene)
+    return wave if wave.is_file() else scenes.video(scene)
+
+
+def _is_complete(scenes: avsbench.SceneList, scene: avsbench.Scene) -> bool:
+    needed = (*scenes.frames(scene), *scenes.masks(scene), _sound(scenes, scene))
+    return all(path.is_file() for path in needed)
+
+
+class _SceneViews(Dataset[dict[str, Any]]):
+    """Scenes of a cache: a view for every window of pictures, all with the whole sound in the middle."""
+
+    def __init__(
+        self,
+        cache: ClipCache,
+        names: Sequence[str],
+        spans: Sequence[Sequence[int]],
+        stored: Preprocessing,
+        shape: ClipShape,
+    ) -> None:
+        self.cache, self.names, self.spans, self.stored, self.shape = cache, tuple(names), spans, stored, shape
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        clip = self.cache.read(self.names[row])
+        sound = torch.from_numpy(centred(clip.log_mel, self.shape.audio_frames, self.stored))[None, None]
+        pictures = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
+        return {
+            "audio": sound.expand(len(self.spans), -1, -1, -1).contiguous(),
+            "video": torch.stack([pictures[list(span)] for span in self.spans]),
+        }
