@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from avbench.config import RunConfig
 from avbench.evaluation.chance import chance_recall
@@ -31,22 +31,17 @@ class TableRow:
 
 @dataclass(frozen=True)
 class DirectionCard:
-    """The headline of one retrieval direction. `largest` is the percentage at which its bar is full."""
+    """The headline of one retrieval direction; the bars of both are full at the same `largest` percent."""
 
     key: str
     title: str
-    rows: list[TableRow] = field(default_factory=list)
+    largest: int
+    rows: list[TableRow]
 
     @property
     def average(self) -> TableRow:
         """The row of the "Avg" column."""
         return self.rows[-1]
-
-    @property
-    def largest(self) -> float:
-        """A round number above everything the bar shows."""
-        top = max(self.average.numbers.learned or 0, self.average.numbers.accuracy or 0, 2 * self.average.chance)
-        return next(limit for limit in (5, 10, 20, 30, 40, 50, 60, 80, 100, 200) if limit >= top)
 
 
 def badges(results: Results) -> list[Badge]:
@@ -78,17 +73,23 @@ def all_warnings(results: Results) -> list[Caution]:
 def cards(results: Results, config: RunConfig) -> list[DirectionCard]:
     """Headline numbers of both directions, as far as the run has them."""
     galleries = gallery_sizes(results, config)
-    found = []
-    for direction, title in TITLES.items():
+    rows = {}
+    for direction in TITLES:
         summary = results.summary.get(direction) or {}  # type: ignore[call-overload]
         names = [f"R@{k}" for k in config.evaluation.recall_at]
         chances = [mean_chance(k, galleries) for k in config.evaluation.recall_at]
-        rows = [
+        rows[direction] = [
             TableRow(name, summary.get(name, MetricSummary()), chance)
             for name, chance in zip([*names, "Avg"], [*chances, sum(chances) / len(chances)], strict=True)
         ]
-        found.append(DirectionCard(direction, title, rows))
-    return found
+    largest = _largest([found[-1] for found in rows.values()])
+    return [DirectionCard(direction, title, largest, rows[direction]) for direction, title in TITLES.items()]
+
+
+def _largest(rows: Sequence[TableRow]) -> int:
+    """A round percentage above all that the bars of these rows show."""
+    tops = [max(row.numbers.learned or 0, row.numbers.accuracy or 0, 2 * row.chance) for row in rows]
+    return next(limit for limit in (5, 10, 20, 30, 40, 50, 60, 80, 100, 200) if limit >= max(tops))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MultipleLocator
 
+from avbench.config import RunConfig
 from avbench.reports.downloads import Download, csv_download
 from avbench.reports.drawn import Drawn
 from avbench.reports.svg import AUDIO, INK, MUTED, PAPER, VIDEO, drawing, inline
@@ -64,6 +65,29 @@ def localisation_views(found: Localisation | None) -> list[DomainView]:
     domains = {} if found is None else {"picture": found.picture, "time": found.time}
     with drawing():
         return [_view(key, domain) for key, domain in domains.items() if domain is not None]
+
+
+def caveat(config: RunConfig) -> str:
+    """What a rendered world gives away without listening; empty where it is a fair test, or no rendered world."""
+    world = config.data.get("world")
+    dials = (world.get("salience"), world.get("distractor_activity")) if isinstance(world, dict) else ()
+    known = [float(dial) for dial in dials if isinstance(dial, int | float)]
+    if len(known) < 2 or known == [0, 1]:
+        return ""
+    lit, busy = known
+    hints = []
+    if lit > 0:
+        hints.append("what sounds is also what is lit, so that looking for the brightest object finds it")
+    if busy < 1:
+        hints.append("silent objects often rest while what sounds moves, so that looking for motion finds it")
+    return (
+        f"Not a fair test of listening: this world has salience {lit:g} and distractor_activity {busy:g}. "
+        f"{_sentence('; '.join(hints))}. A fair test has salience 0 and distractor_activity 1."
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _view(key: str, domain: Domain) -> DomainView:

@@ -18,7 +18,7 @@ from avbench.reports.cost import cost_view
 from avbench.reports.downstream_section import downstream_views
 from avbench.reports.formats import environment
 from avbench.reports.gap_section import gap_view
-from avbench.reports.localisation_figures import localisation_views
+from avbench.reports.localisation_figures import caveat, localisation_views
 from avbench.reports.memory_section import memory_view
 from avbench.reports.sounds import sound_uri
 from avbench.results import RunDirectory, write_atomically
@@ -68,6 +68,7 @@ def render(directory: RunDirectory) -> str:
         attention=attention,
         downstream=downstream,
         localisation=localisation_views(results.localisation),
+        localisation_caveat=caveat(config),
         titles=headline.TITLES,
         views=views,
         preferred=len(views) // 2,

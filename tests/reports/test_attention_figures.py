@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from test_run_report import Page, assert_self_contained
 
+from avbench.config import RunConfig
 from avbench.evaluation.attention_files import FOLDER, ExampleClips, SavedMaps, save_attention
 from avbench.evaluation.maps import Kind, Maps
 from avbench.reports import formats
 from avbench.reports.attention_figures import MOMENTS, PAIRS, STORIES, AttentionView, attention_view
 from avbench.reports.attention_pictures import FRAME_SIDE, frames_strip, spectrogram_strip
-from avbench.reports.localisation_figures import DomainView, localisation_views
+from avbench.reports.localisation_figures import DomainView, caveat, localisation_views
 from avbench.results import Caution, RunDirectory
 from avbench.results.localisation import Domain, Gain, Localisation, MapScore
 
@@ -234,10 +235,23 @@ def test_nothing_known_nothing_shown() -> None:
     assert bare.figures == [] and bare.findings == [] and len(bare.rows) == 3 and "Column AUC" in bare.measures
 
 
+def test_a_world_that_gives_the_source_away_is_named() -> None:
+    def told(salience: float, activity: float) -> str:
+        world = {"salience": salience, "distractor_activity": activity}
+        return caveat(RunConfig(strategy="er", bench="continual-synth", data={"world": world}))
+
+    quick = told(1.0, 0.0)
+    assert "salience 1 and distractor_activity 0." in quick and "brightest" in quick and "motion" in quick
+    assert "brightest" not in told(0.0, 0.5) and "motion" not in told(0.3, 1.0)
+    assert told(0.0, 1.0) == "" == caveat(RunConfig(strategy="er", bench="continual-vs"))
+    shown = Page(page(None, localisation_views(Localisation(time=domain())), quick))
+    assert quick in shown.text and "Does it see what it hears?" in shown.text
+
+
 # --- the page ---------------------------------------------------------------------------------------------------------
 
 
-def page(attention: AttentionView | None, localisation: list[DomainView]) -> str:
+def page(attention: AttentionView | None, localisation: list[DomainView], told: str = "") -> str:
     environment: jinja2.Environment = formats.environment()
     template = environment.from_string(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
@@ -245,7 +259,7 @@ def page(attention: AttentionView | None, localisation: list[DomainView]) -> str
         "<style>{% include 'attention.css' %}</style></head>"
         "<body><main>{% include 'attention.html' %}</main></body></html>"
     )
-    return template.render(attention=attention, localisation=localisation)
+    return template.render(attention=attention, localisation=localisation, localisation_caveat=told)
 
 
 def test_the_page_is_self_contained_and_escapes_everything(found: AttentionView) -> None:

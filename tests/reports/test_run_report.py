@@ -20,7 +20,7 @@ from avbench.errors import RunDirectoryError
 from avbench.reports.downloads import csv_download
 from avbench.reports.headline import cards, gallery_sizes
 from avbench.reports.run_report import render, write_report
-from avbench.results import Caution, Quarantined, RunDirectory, TaskResult
+from avbench.results import Caution, MetricSummary, Quarantined, RunDirectory, TaskResult
 
 EMBEDDED = ("data:image/jpeg;base64,", "data:text/csv;charset=utf-8;base64,", "data:audio/mpeg;base64,")
 VOID = {"meta", "img", "input", "br", "path", "rect", "use"}
@@ -244,6 +244,13 @@ def test_spreadsheets_get_no_formulas() -> None:
     download = csv_download("a", ["=cmd|'/c calc'!A1", "@x"], [("-1+1", -1.5, None)])
     content = base64.b64decode(download.uri.partition(",")[2]).decode()
     assert list(csv.reader(io.StringIO(content))) == [["'=cmd|'/c calc'!A1", "'@x"], ["'-1+1", "-1.5", ""]]
+
+
+def test_the_bars_of_both_directions_have_one_scale(complete: RunDirectory) -> None:
+    results = complete.read_results()
+    better = MetricSummary(accuracy=23.0, learned=41.0)
+    results = results.model_copy(update={"summary": results.summary | {"video2audio": {"Avg": better}}})
+    assert [card.largest for card in cards(results, complete.config)] == [50, 50]
 
 
 def test_chance_follows_the_gallery(complete: RunDirectory) -> None:
