@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tiny_run import TINY
 from torch import Tensor
 
 from avbench.config import RunConfig, merge, resolve_benchmark
-from avbench.errors import AvbenchError, UsageError
+from avbench.errors import AvbenchError, Interrupted, UsageError
 from avbench.runner import pretrain
 from avbench.training.weights import locate, read_metadata, read_tensors, save_tensors
 
@@ -122,6 +123,21 @@ def test_a_kill_changes_no_bit(tmp_path: Path, whole: Path, step: int) -> None:
     assert begun == [step - 2]  # the last checkpoint before the kill
     assert same(read_tensors(whole), read_tensors(cut)) and read_metadata(whole) == read_metadata(cut)
     assert not (tmp_path / "cut.safetensors.unfinished").exists()
+
+
+@pytest.mark.parametrize("step", [4, 11])
+def test_ctrl_c_saves_before_it_stops(tmp_path: Path, whole: Path, step: int) -> None:
+    cut = tmp_path / "cut.safetensors"
+
+    def interrupt(event: dict[str, Any]) -> None:
+        if event["event"] == "step" and event["step"] == step:
+            signal.raise_signal(signal.SIGINT)
+
+    long = config(training={"checkpoint_minutes": 600.0})
+    with pytest.raises(Interrupted, match=f"stopped at step {step} of 15 and saved in .*the same command"):
+        pretrain(long, cut, [interrupt])
+    pretrain(long, cut)
+    assert same(read_tensors(whole), read_tensors(cut)) and read_metadata(whole) == read_metadata(cut)
 
 
 def test_the_matching_module_apart_does_not_move_with_the_backbone(tmp_path: Path) -> None:

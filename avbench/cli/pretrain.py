@@ -80,3 +80,5 @@ def pretrain(
         path = runner.pretrain(resolved, target, [remember, shown])
     console.where(screen, "Weights", path)
     console.line(screen, f"Start from them with: --set training.base_weights={console.clean(path)}")
+    if trained == Stage.backbone:
+        console.line(screen, "They hold no matching module; the same with --stage matching trains one on them.")
