@@ -234,9 +234,13 @@ def resolve(
     bench_plugin, strategy_plugin = registry.find("benchmarks", bench), registry.find("strategies", strategy)
     given: list[Mapping[str, Any]] = [*map(read_yaml, files), *overrides]
     layers = [*strategy_plugin.presets(bench_plugin.name, profile, _order(given)), *given]
-    section: type[Section] = strategy_plugin.load().Config
-    layers = _without_stale_options(layers, section.following())
     config = _resolve_data(bench_plugin, strategy_plugin.qualified_name, profile, layers)
+    # Only now, since mistakes found so far are told before the strategy brings torch.
+    strategy_plugin.presets(bench_plugin.name, profile, _order(given), load=True)
+    section: type[Section] = strategy_plugin.load().Config
+    fresh = _without_stale_options(layers, section.following())
+    if fresh != layers:
+        config = _resolve_data(bench_plugin, strategy_plugin.qualified_name, profile, fresh)
     return config.model_copy(update={"options": strategy_plugin.settings(config.options, "options")})
 
 
@@ -249,7 +253,7 @@ def _without_stale_options(
     """
     kept: list[Mapping[str, Any]] = []
     for layer in layers:
-        options = layer.get("options")
+        options: Any = layer.get("options")
         for leader, followers in following.items() if isinstance(options, Mapping) else ():
             known = [one["options"][leader] for one in kept if leader in (one.get("options") or {})]
             if leader in options and known and options[leader] != known[-1]:
@@ -288,6 +292,7 @@ def _resolve_data(bench_plugin: Plugin, strategy: str, profile: str, layers: Seq
         values = merge(values, layer)
     values = values | {"strategy": strategy, "bench": bench_plugin.qualified_name, "profile": profile}
     config: RunConfig = validate(RunConfig, values, "")
+    bench_plugin.profile(profile, _order(layers), load=True)
     return config.model_copy(update={"data": bench_plugin.settings(config.data, "data")})
 
 

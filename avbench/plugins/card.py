@@ -107,8 +107,8 @@ def check(card: Mapping[str, Any], kind: Kind, options: type[Section]) -> None:
         check_profile([profiles[profile], values], f"orders.{name}", options)
 
 
-def check_presets(presets: Mapping[str, Any], names: Iterable[str], options: type[Section]) -> None:
-    """Hold the presets called `names`, later ones winning, against the schedule and the plugin's options.
+def check_presets(presets: Mapping[str, Any], names: Iterable[str], options: type[Section] | None) -> None:
+    """Hold the presets called `names`, later ones winning, against the schedule and, if given, the plugin's options.
 
     Raises:
         UsageError: one sets what does not exist, or to what it can't be.
@@ -116,12 +116,13 @@ def check_presets(presets: Mapping[str, Any], names: Iterable[str], options: typ
     values: Mapping[str, Any] = {}
     for name in names:
         values = merge(values, presets.get(name, {}))
-        _check_part(options, values.get("options", {}), f"presets.{name}.options")
+        if options is not None:
+            _check_part(options, values.get("options", {}), f"presets.{name}.options")
         _check_part(TrainingConfig, values.get("training", {}), f"presets.{name}.training")
 
 
-def check_profile(layers: Sequence[Mapping[str, Any]], where: str, data: type[Section]) -> None:
-    """Hold a profile, later layers winning, against the configuration of a run and the benchmark's own options.
+def check_profile(layers: Sequence[Mapping[str, Any]], where: str, data: type[Section] | None) -> None:
+    """Hold a profile, later layers winning, against the configuration of a run and, if given, the benchmark's options.
 
     Raises:
         UsageError: it sets what does not exist, or to what it can't be.
@@ -130,7 +131,8 @@ def check_profile(layers: Sequence[Mapping[str, Any]], where: str, data: type[Se
     for layer in layers:
         values = merge(values, layer)
     _check_part(RunConfig, values, where)
-    _check_part(data, values.get("data", {}), f"{where}.data")
+    if data is not None:
+        _check_part(data, values.get("data", {}), f"{where}.data")
 
 
 def _check_part(section: type[Section], values: Mapping[str, Any], where: str) -> None:

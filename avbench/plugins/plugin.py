@@ -110,8 +110,11 @@ class Plugin:
         with self._answering_for_its_card():
             cards.check(card, self.kind, loaded.Config)
 
-    def presets(self, bench: str, profile: str, order: str) -> list[dict[str, Any]]:
+    def presets(self, bench: str, profile: str, order: str, load: bool = False) -> list[dict[str, Any]]:
         """What the card sets for a benchmark in a profile, and for an order of its tasks in it; later ones win.
+
+        Args:
+            load: also hold it against the plugin's own options, which takes the seconds of importing it.
 
         Raises:
             PluginError: the plugin can't be loaded, or its card sets what can't be.
@@ -119,13 +122,16 @@ class Plugin:
         presets: dict[str, dict[str, Any]] = self.card().get("presets", {})
         layers = ("default", bench, f"{bench}/{profile}", f"{bench}/{order}/{profile}")
         names = [name for name in layers if name in presets]
-        options = self.load().Config
+        options = self.load().Config if load else None
         with self._answering_for_its_card():
             cards.check_presets(presets, names, options)
         return [presets[name] for name in names]
 
-    def profile(self, profile: str, order: str) -> list[dict[str, Any]]:
+    def profile(self, profile: str, order: str, load: bool = False) -> list[dict[str, Any]]:
         """What the card of a benchmark sets in a profile, and for an order of its tasks in it; later ones win.
+
+        Args:
+            load: as of `presets`.
 
         Raises:
             PluginError: its card sets what can't be.
@@ -133,8 +139,9 @@ class Plugin:
         """
         card = self.card()
         layers = [card["profiles"][profile], card.get("orders", {}).get(f"{order}/{profile}", {})]
+        options = self.load().Config if load else None
         with self._answering_for_its_card():
-            cards.check_profile(layers, f"profiles.{profile}", self.load().Config)
+            cards.check_profile(layers, f"profiles.{profile}", options)
         return layers
 
     def settings(self, values: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -123,6 +123,7 @@ def test_a_plan_is_shown_and_nothing_is_made(avbench, monkeypatch, tmp_path):
         data=[("Sports [red]", 20, 15), ("Music", 10, 10)],
         parameters={"model": 185_534_976, "matching": 5_904_385},
         steps=1234,
+        unlimited_steps=2000,
         seconds=3700.0,
         memory_parts={"weights": 3 * 2**30, "memory [x]": 2**20},
         memory_bytes=3 * 2**30 + 2**20,

@@ -90,7 +90,10 @@ def test_scores_are_means_with_intervals_over_examples() -> None:
     found = evaluation_of(Scores({"a": values}, {"a": 50.0}), split(6, 2), 4, 2)
     known = values[~np.isnan(values)]
     score, error = found.scores["a"], known.std(ddof=1) / np.sqrt(5)
-    assert score.value == pytest.approx(known.mean()) and score.high - score.value == pytest.approx(2.776 * error, 1e-3)
+    assert score.value == pytest.approx(known.mean())
+    assert score.high == 100 and score.low == 0  # 60 plus or minus 68 percent is no percentage
+    narrow = evaluation_of(Scores({"a": 40 + values / 5}, {"a": 50.0}), split(6, 2), 4, 2).scores["a"]
+    assert narrow.high - narrow.value == pytest.approx(2.776 * error / 5, 1e-3)
     assert found.per_task["a"] == [pytest.approx(200 / 3), pytest.approx(50.0)] and found.outcomes["a"][4] is None
 
 

@@ -108,7 +108,7 @@ def test_options_make_rows_and_are_named_only_where_they_tell_rows_apart(tmp_pat
     make_run(tmp_path / "b", "er", options={"alpha": 1.0, "memory": 12})
     make_run(tmp_path / "c", "mir", options={"memory": 12})
     track = only(build_board([tmp_path]))
-    assert {track.name(one) for one in track.rows} == {"er (alpha 0.5)", "er (alpha 1.0)", "mir"}
+    assert {track.name(one) for one in track.rows} == {"er (alpha 0.5)", "er (alpha 1)", "mir"}
 
 
 def test_of_one_seed_the_newest_run_counts_and_it_is_said(tmp_path: Path) -> None:
