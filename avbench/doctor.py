@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from avbench import registry
-from avbench.plugins.plugin import SINGULAR
 from avbench.cores import available_cores
+from avbench.plugins.plugin import SINGULAR
 from avbench.results.provenance import processor_name
 
 Status = Literal["ok", "warning", "failed"]
