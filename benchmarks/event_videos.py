@@ -22,8 +22,6 @@ from avbench.data.world import ClipKey, Split, World, WorldConfig
 if TYPE_CHECKING:
     from avbench.data.prepare import Source
 
-SOUNDLESS = frozenset({"no-audio", "silent"})
-
 
 @dataclass(frozen=True)
 class EventVideo:
