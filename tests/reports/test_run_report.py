@@ -248,9 +248,9 @@ def test_spreadsheets_get_no_formulas() -> None:
 
 def test_the_bars_of_both_directions_have_one_scale(complete: RunDirectory) -> None:
     results = complete.read_results()
-    better = MetricSummary(accuracy=23.0, learned=41.0)
+    better = MetricSummary(accuracy=53.0, learned=71.0)
     results = results.model_copy(update={"summary": results.summary | {"video2audio": {"Avg": better}}})
-    assert [card.largest for card in cards(results, complete.config)] == [50, 50]
+    assert [card.largest for card in cards(results, complete.config)] == [80, 80]
 
 
 def test_chance_follows_the_gallery(complete: RunDirectory) -> None:
