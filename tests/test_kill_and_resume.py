@@ -132,7 +132,7 @@ def test_a_run_begun_before_a_setting_existed_can_be_resumed_and_a_changed_one_c
     whole = avbench.run("er", "continual-synth", out=tmp_path / "whole", **TINY, **options("er"))
     assert_same_end(whole, avbench.resume(begun))
 
-    results["status"], values["seed"] = "interrupted", 7
+    results["status"], values["training"]["epochs"] = "interrupted", 7
     (begun / "results.json").write_text(json.dumps(results))
     (begun / "config.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(RunDirectoryError, match="was changed after the run had begun"):
