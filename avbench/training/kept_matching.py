@@ -18,8 +18,8 @@ def kept_matching(
 ) -> tuple[AudioVideoMatching, float] | None:
     """The module after so many experiences, on the CPU, and the temperature of the method's importance scores.
 
-    None before the first experience, where the method has none, no checkpoint of that moment is left, or the run is judged by another network than
-    the one whose tokens the module has learned to read.
+    None before the first experience, where the method has none, no checkpoint of that moment is left, or the run is
+    judged by another network than the one whose tokens the module has learned to read.
 
     Raises:
         CheckpointError: it is damaged.
