@@ -18,8 +18,10 @@ from avbench.reports.leaderboard.runs import find_runs
 
 
 def hits_by_strategy(folder: Path) -> dict[str, Hits]:
-    """Which queries each method answered, in the order of its seeds; complete runs only."""
-    runs = sorted((run for run in find_runs([folder])[0] if run.complete), key=lambda run: run.config.seed)
+    """Which queries each continual method answered, in the order of its seeds; complete runs only."""
+    found = find_runs([folder])[0]
+    continual = [run for run in found if run.complete and not run.results.joint_stream]
+    runs = sorted(continual, key=lambda run: run.config.seed)
     names = dict.fromkeys(run.config.strategy for run in runs)
     return {name: read_hits([run.directory for run in runs if run.config.strategy == name]) for name in names}
 
