@@ -21,7 +21,9 @@ def test_several_budgets_are_refused_rather_than_one_chosen() -> None:
         training_budget(["steps=3", "compute=2"])
 
 
-@pytest.mark.parametrize("text", ["steps=٣", "steps=3٣", "steps=", "steps", "steps=3x", "steps=-1", "steps=1.5", "steps=3 "])
+@pytest.mark.parametrize(
+    "text", ["steps=٣", "steps=3٣", "steps=", "steps", "steps=3x", "steps=-1", "steps=1.5", "steps=3 "]
+)
 def test_an_amount_is_plain_digits(text: str) -> None:
     with pytest.raises(UsageError, match=r"is not of the form steps=N, clips=N or compute=N"):
         training_budget([text])
