@@ -7,6 +7,10 @@ from importlib.machinery import PathFinder as _PathFinder
 from pathlib import Path as _Path
 from sys import meta_path as _meta_path
 from typing import TYPE_CHECKING, Any
+from warnings import filterwarnings as _filterwarnings
+
+# Avalanche imports a package of QP solvers that warns when it finds none; nothing here solves such programs.
+_filterwarnings("ignore", message="no QP solver found")
 
 __version__ = "0.1.0"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -89,8 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to fail
-    # Avalanche imports a package of QP solvers that warns when it finds none; nothing here solves such programs.
-    warnings.filterwarnings("ignore", message="no QP solver found")
     invocation = Invocation()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:

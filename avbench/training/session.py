@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,23 +92,25 @@ class Session:
     ) -> AudioVideoPretraining:
         """The template that trains this session on clips of `store`; the arguments are the template's."""
         config = self.config
-        self.template = AudioVideoPretraining(
-            plugin=self.strategy,
-            optimizer=self.optimizer,
-            store=store,
-            generators=self.generators,
-            compute=self.compute,
-            training=config.training,
-            evaluation=config.evaluation,
-            device=self.device,
-            precision=config.precision,
-            workers=config.workers,
-            evaluator=evaluator,
-            after_step=after_step,
-            learning_rate=self._learning_rate,
-            shuffle=shuffle,
-            exhausted=exhausted,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No loggers specified")  # Avalanche's; the journal is ours
+            self.template = AudioVideoPretraining(
+                plugin=self.strategy,
+                optimizer=self.optimizer,
+                store=store,
+                generators=self.generators,
+                compute=self.compute,
+                training=config.training,
+                evaluation=config.evaluation,
+                device=self.device,
+                precision=config.precision,
+                workers=config.workers,
+                evaluator=evaluator,
+                after_step=after_step,
+                learning_rate=self._learning_rate,
+                shuffle=shuffle,
+                exhausted=exhausted,
+            )
         return self.template
 
     @property
