@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
 import avbench
 from avbench.embedding import Embeddings
 from avbench.errors import RunDirectoryError, UsageError
 from avbench.results.atomic import replacing
 from avbench.results.journal import now
-from avbench.training.weights import check_writable
+from avbench.training.weights import check_writable, write_tensors
 
 FORMAT = "avbench-embeddings-1"
 SUFFIXES = (".npz", ".safetensors")
@@ -71,13 +70,10 @@ def write(path: Path, embeddings: Embeddings, network: dict[str, Any]) -> None:
             temporary.write_bytes(_npz(embeddings, texts, card))
             return
         metadata = {name: json.dumps(values) for name, values in texts.items()} | {"card": json.dumps(card)}
-        temporary.touch()
-        mode = temporary.stat().st_mode  # as of any file; the format's own writer lets nobody else read
         try:
-            save_file({"audio": embeddings.audio, "video": embeddings.video}, temporary, metadata=metadata)
+            write_tensors(temporary, {"audio": embeddings.audio, "video": embeddings.video}, metadata)
         except SafetensorError as error:
             raise RunDirectoryError(f"can't write {path}: {error}; nothing of it is left") from None
-        temporary.chmod(mode)
 
 
 def _npz(embeddings: Embeddings, texts: dict[str, list[str]], card: dict[str, Any]) -> bytes:

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from avbench.errors import CheckpointError, RunDirectoryError, UsageError
@@ -32,7 +31,7 @@ def keep(directory: Path, experiences: int, net: AudioVideoMAE) -> None:
     try:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
-            save_file(tensors, temporary)
+            weights.write_tensors(temporary, tensors)
     except (SafetensorError, OSError) as error:
         raise RunDirectoryError(
             f"can't write {path}: {error}; mend that, then continue with `avbench resume`"

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from avbench.errors import CheckpointError
 from avbench.results.atomic import flush
-from avbench.training.weights import read_tensors
+from avbench.training.weights import read_tensors, write_tensors
 
 FORMAT = 1
 
@@ -55,7 +54,7 @@ def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: i
         sizes = {}
         for name, tensors in checkpoint.tensors.items():
             file = partial / f"{name}.safetensors"
-            save_file(_apart(tensors), file)
+            write_tensors(file, tensors)
             flush(file)
             sizes[name] = file.stat().st_size
         manifest = {"format": FORMAT, "step": step, "sizes": sizes, "state": checkpoint.state}
@@ -74,16 +73,6 @@ def save(folder: Path, step: int, finished: int, checkpoint: Checkpoint, keep: i
             f"can't write the checkpoint {target}: {error}; the previous one is intact, make room and `avbench resume`"
         ) from None
     return target
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Each in memory of its own, as the format wants it: tied weights are written twice, and read back as they were."""
-    seen, apart = set[int](), dict[str, Tensor]()
-    for name, value in tensors.items():
-        place = value.untyped_storage().data_ptr()
-        apart[name] = value.detach().clone().contiguous() if place in seen else value.contiguous()
-        seen.add(place)
-    return apart
 
 
 def _rotate(folder: Path, keep: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -97,11 +98,34 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     temporary = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(dict(tensors), temporary, metadata=dict(metadata))
+        write_tensors(temporary, tensors, metadata)
         temporary.replace(path)
     except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
         raise CheckpointError(f"can't write the weights {path}: {error}") from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write a new safetensors file, readable to whoever may read other new files of this process.
+
+    Raises:
+        OSError: it can't be written; a part of it may be left.
+        SafetensorError: likewise.
+    """
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)  # the format's own writer lets nobody but the owner read
+    save_file(_apart(tensors), path, metadata=None if metadata is None else dict(metadata))
+    path.chmod(mode)
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each in memory of its own, as the format wants it: tied weights are written twice, and read back as they were."""
+    seen, apart = set[int](), dict[str, Tensor]()
+    for name, value in tensors.items():
+        place = value.untyped_storage().data_ptr()
+        apart[name] = value.detach().clone().contiguous() if place in seen else value.detach().contiguous()
+        seen.add(place)
+    return apart
 
 
 def load_into(model: nn.Module, tensors: Mapping[str, Tensor], prefix: str, source: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 import avbench
@@ -95,10 +94,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], card: Card, beside: Mapping
     written = []
     try:
         with replacing(path) as temporary:
-            temporary.touch()
-            mode = temporary.stat().st_mode  # as of any file; the format's own writer lets nobody else read
-            save_file(_apart(tensors), temporary, metadata=metadata)
-            temporary.chmod(mode)
+            weights.write_tensors(temporary, tensors, metadata)
         written.append(path)
         full = card | {"file": path.name, "file_sha256": weights.digest(path), "bytes": path.stat().st_size}
         machine, people = companions(path)
@@ -112,17 +108,6 @@ def write(path: Path, tensors: Mapping[str, Tensor], card: Card, beside: Mapping
             raise CheckpointError(f"can't write the weights {path}: {error}") from None
         raise
     return full
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors, none sharing memory with another, which the format does not allow."""
-    found: dict[str, Tensor] = {}
-    taken: set[int] = set()
-    for name, tensor in tensors.items():
-        place = tensor.untyped_storage().data_ptr()
-        found[name] = tensor.clone() if place in taken else tensor.contiguous()
-        taken.add(place)
-    return found
 
 
 def markdown(card: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ def test_without_checkpoints_there_is_no_latest(tmp_path: Path) -> None:
     assert checkpoints.latest(tmp_path) is None
 
 
-@pytest.mark.parametrize("failing", ["save_file", "flush"])
+@pytest.mark.parametrize("failing", ["write_tensors", "flush"])
 def test_a_full_disk_leaves_the_previous_checkpoint_intact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

@@ -1,0 +1,44 @@
+"""Files of weights: whoever may read other new files may read these, and only they."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from avbench.config import ClipShape, ModelConfig
+from avbench.model.mae import AudioVideoMAE
+from avbench.training import backbones, weights
+from avbench.training import checkpoint as checkpoints
+from avbench.training.checkpoint import Checkpoint
+
+TENSORS = {"model.w": torch.ones(2)}
+SHAPE = ClipShape(frames=2, image_size=16, audio_frames=32, mel_bins=16, patch=8)
+
+
+def keep_network(folder: Path) -> None:
+    net = AudioVideoMAE(SHAPE, ModelConfig(width=16, heads=2, unimodal_depth=1, decoder_width=16, decoder_heads=2))
+    backbones.keep(folder, 1, net)
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "base weights": lambda folder: weights.save_tensors(folder / "base.safetensors", TENSORS, {"format": "x"}),
+    "of a run": keep_network,
+    "checkpoint": lambda folder: checkpoints.save(folder, 1, 0, Checkpoint({"model": TENSORS}, {}), keep=1),
+}
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+@pytest.mark.parametrize("writer", WRITERS)
+def test_the_umask_decides_who_may_read_weights(tmp_path: Path, writer: str, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        WRITERS[writer](tmp_path)
+    finally:
+        os.umask(before)
+    files = list(tmp_path.rglob("*.safetensors"))
+    assert files and {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~umask}
