@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from avbench.errors import RunDirectoryError
-from avbench.evaluation.retrieval import DIRECTIONS, evaluate
-from avbench.evaluation.similarity import MODALITIES, Similarity, load
+from avbench.evaluation.similarity import DIRECTIONS, MODALITIES, Similarity, load
 from avbench.evaluation.statistics import Hits
 from avbench.results.directory import RunDirectory
 
@@ -64,6 +62,10 @@ def _hit_columns(ranks: Mapping[str, NDArray[np.float32]], recall_at: Sequence[i
 def _restricted(one: Similarity, wanted: set[str] | None, run: RunDirectory) -> Similarity:
     if wanted is None or wanted == set(one.clip_ids):
         return one
+    import torch  # takes seconds, and saved ranks do without it
+
+    from avbench.evaluation.retrieval import evaluate
+
     rows = [row for row, clip in enumerate(one.clip_ids) if clip in wanted]
     if not one.embeddings or not rows:
         raise RunDirectoryError(f"{run.path} can't be scored on fewer clips: it kept no embeddings, or none are common")

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from itertools import combinations
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +71,9 @@ def estimate(hits: Hits, metric: Metric = "accuracy", replicates: int = REPLICAT
 
     A single seed gives an interval over queries alone.
     """
-    observed = _metric(hits, np.ones((1, len(hits.task_of))), metric)[0]
     draws = _Draws(hits.task_of, replicates)
-    return _estimate(observed, _metric(hits, draws.clips, metric), draws)
+    scored = _Resampled.of(hits, metric, draws)
+    return _estimate(scored.observed, scored.replicates, draws)
 
 
 def difference(first: Hits, second: Hits, metric: Metric = "accuracy", replicates: int = REPLICATES) -> Estimate:
@@ -84,6 +86,24 @@ def difference(first: Hits, second: Hits, metric: Metric = "accuracy", replicate
         raise ValueError("two methods can only be compared on the same clips; see `on_common_clips`")
     draws = _Draws(first.task_of, replicates)
     return _difference(_Resampled.of(first, metric, draws), _Resampled.of(second, metric, draws), draws)
+
+
+def differences(
+    methods: Sequence[Hits], metric: Metric = "accuracy", replicates: int = REPLICATES
+) -> dict[tuple[int, int], Estimate]:
+    """`difference` of every pair of methods, by their places; the same numbers, but each method is scored once.
+
+    Raises:
+        ValueError: not all were asked the same clips.
+    """
+    if any(not np.array_equal(one.task_of, methods[0].task_of) for one in methods):
+        raise ValueError("methods can only be compared on the same clips; see `on_common_clips`")
+    if len(methods) < 2:
+        return {}
+    draws = _Draws(methods[0].task_of, replicates)  # every pair has the same resampled clips
+    scored = [_Resampled.of(one, metric, draws) for one in methods]
+    pairs = combinations(range(len(methods)), 2)
+    return {(one, two): _difference(scored[one], scored[two], draws) for one, two in pairs}
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -102,18 +122,13 @@ def tiers(hits: Mapping[str, Hits], metric: Metric = "accuracy", level: float = 
     adjusted by Holm's method over all of them. Higher accuracy and lower forgetting are better.
     """
     names = sorted(hits)
-    pairs = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
-    if any(not np.array_equal(one.task_of, hits[names[0]].task_of) for one in hits.values()):
-        raise ValueError("methods can only be compared on the same clips; see `on_common_clips`")
-    draws = _Draws(hits[names[0]].task_of, REPLICATES)
-    # Every pair has the same resampled clips, so each method is scored on them once.
-    scored = {name: _Resampled.of(hits[name], metric, draws) for name in names}
-    found = [_difference(scored[a], scored[b], draws) for a, b in pairs]
+    found = differences([hits[name] for name in names], metric)
     ranks = dict.fromkeys(hits, 1)
-    for (a, b), one, p in zip(pairs, found, holm([one.p for one in found]), strict=True):
+    adjusted = holm([one.p for one in found.values()])
+    for ((first, second), one), p in zip(found.items(), adjusted, strict=True):
         if p < level:
             first_is_better = (one.value > 0) == (metric == "accuracy")
-            ranks[b if first_is_better else a] += 1
+            ranks[names[second if first_is_better else first]] += 1
     return ranks
 
 
@@ -151,11 +166,10 @@ class _Draws:
     """Resampled clips: weights (R, N) that sum to each task's size; and what belongs to the same replicates."""
 
     def __init__(self, task_of: NDArray[np.int64], replicates: int) -> None:
-        random = np.random.default_rng(derive_seed(0, "bootstrap"))
+        tasks, sizes = np.unique(task_of, return_counts=True)
         self.clips = np.empty((replicates, len(task_of)))
-        for task in np.unique(task_of):
-            rows = np.flatnonzero(task_of == task)
-            self.clips[:, rows] = random.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), replicates)
+        for task, weights in zip(tasks, _clip_weights(tuple(map(int, sizes)), replicates), strict=True):
+            self.clips[:, task_of == task] = weights
 
     def seed_weights(self, seeds: int) -> NDArray[np.float64]:
         """Weights (R, S) of resampled seeds, spread so that their mean has an unbiased variance."""
@@ -167,24 +181,35 @@ class _Draws:
         return spread
 
 
+@lru_cache(maxsize=32)
+def _clip_weights(sizes: tuple[int, ...], replicates: int) -> list[NDArray[np.unsignedinteger[Any]]]:
+    """Weights (R, N) of resampled clips for tasks of N clips, one array for each task; never to be written to.
+
+    Kept, because every method of a track is asked the same clips, and drawing them takes longer than scoring them.
+    """
+    random = np.random.default_rng(derive_seed(0, "bootstrap"))
+    drawn = (random.multinomial(clips, np.full(clips, 1 / clips), replicates) for clips in sizes)
+    return [weights.astype(np.min_scalar_type(clips)) for clips, weights in zip(sizes, drawn, strict=True)]
+
+
 def _metric(hits: Hits, weights: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
     """The metric for each row of clip weights (R, N) and each seed: (R, S)."""
     tasks = np.unique(hits.task_of)
     values = hits.values
     if metric == "accuracy":  # linear in the columns and in the last row alone
         values = values[:, -1:].mean(axis=-1, keepdims=True)
-    scores = []  # per task (R, S, T, C): recall after each experience
-    for task in tasks:
+    seeds, times, _, columns = values.shape
+    if metric == "forgetting" and (times != len(tasks) or len(tasks) < 2):
+        raise ValueError(f"forgetting needs one experience per task and two of them, not {times}")
+    scores = np.empty((len(weights), seeds, columns, len(tasks)))
+    for place, task in enumerate(tasks):
         rows = np.flatnonzero(hits.task_of == task)
         share = weights[:, rows] / weights[:, rows].sum(axis=1, keepdims=True)
-        scores.append(np.einsum("rn,stnc->rstc", share, values[:, :, rows], optimize=True))
-    matrix = np.stack(scores, axis=-1)  # (R, S, T, C, tasks)
-    if metric == "accuracy":
-        return np.asarray(matrix[:, :, -1].mean(axis=(-1, -2)))
-    if matrix.shape[2] != len(tasks) or len(tasks) < 2:
-        raise ValueError(f"forgetting needs one experience per task and two of them, not {matrix.shape[2]}")
-    drops = matrix[:, :, :-1].max(axis=2) - matrix[:, :, -1]
-    return np.asarray(drops[..., :-1].mean(axis=(-1, -2)))
+        recall = np.einsum("rn,stnc->rstc", share, values[:, :, rows], optimize=True)  # after each experience
+        last = recall[:, :, -1]
+        scores[..., place] = last if metric == "accuracy" else recall[:, :, :-1].max(axis=2) - last
+    counted = scores if metric == "accuracy" else scores[..., :-1]  # the last task can't have been forgotten
+    return np.asarray(counted.mean(axis=(-1, -2)))
 
 
 def _estimate(observed: NDArray[np.float64], resampled: NDArray[np.float64], draws: _Draws) -> Estimate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from statistics import mean
 from typing import TYPE_CHECKING, Literal
 
@@ -74,17 +73,17 @@ def gaps(one: Placed) -> list[tuple[int, Score]]:
 
 def differences(placed: Sequence[Placed], metric: Metric) -> list[Difference]:
     """All pairs of methods that may be ranked against each other, in the order of the table."""
-    from avbench.evaluation.statistics import difference, holm
+    from avbench.evaluation.statistics import differences as of_all_pairs
+    from avbench.evaluation.statistics import holm
 
     able = [(one, one.hits) for one in placed if one.hits is not None and not one.unranked]
     if metric == "forgetting":
         able = [(one, hits) for one, hits in able if one.forgetting is not None]
-    pairs = list(combinations(able, 2))
-    found = [difference(first, second, metric) for (_, first), (_, second) in pairs]
-    adjusted = holm([one.p for one in found])
+    found = of_all_pairs([hits for _, hits in able], metric)
+    adjusted = holm([one.p for one in found.values()])
     return [
-        Difference(first, second, one.value, one.low, one.high, one.p, p)
-        for ((first, _), (second, _)), one, p in zip(pairs, found, adjusted, strict=True)
+        Difference(able[first][0], able[second][0], one.value, one.low, one.high, one.p, p)
+        for ((first, second), one), p in zip(found.items(), adjusted, strict=True)
     ]
 
 

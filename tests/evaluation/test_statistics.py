@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import t as student
 
 from avbench.evaluation.forgetting import average_forgetting
-from avbench.evaluation.statistics import Hits, difference, estimate, holm, tiers
+from avbench.evaluation.statistics import Hits, Metric, difference, differences, estimate, holm, tiers
 
 TASKS, PER_TASK = 4, 60
 TASK_OF = np.repeat(np.arange(TASKS), PER_TASK)
@@ -125,6 +125,15 @@ def test_holm_is_the_step_down_of_its_definition() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "forgetting"])
+def test_all_pairs_at_once_give_the_numbers_of_each_pair_alone(metric: Metric) -> None:
+    random = np.random.default_rng(11)
+    methods = [simulated(random, 2.0 * place, seeds=2 + place % 2, experiences=TASKS) for place in range(4)]
+    found = differences(methods, metric)
+    assert found == {(a, b): difference(methods[a], methods[b], metric) for a in range(4) for b in range(a + 1, 4)}
+    assert differences(methods[:1], metric) == {}
 
 
 def test_tiers_do_not_depend_on_the_order_of_methods_and_share_ranks() -> None:
