@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from avbench.base_start import description, starting_weights
 from avbench.benchmarks.streams import AudioVideoBenchmark
 from avbench.config import RunConfig
-from avbench.errors import CheckpointError, UsageError
+from avbench.errors import CheckpointError, OccupiedError, UsageError
+from avbench.results.lock import LOCK, lock
 from avbench.training import checkpoint as checkpoints
+from avbench.training import weights
 from avbench.training.checkpoint import Checkpoint
 
 # Where and how fast it is computed, and what is told; not what comes of it.
@@ -28,7 +32,7 @@ class Unfinished:
     """
 
     def __init__(self, out: Path, told: dict[str, Any]) -> None:
-        self.folder, self.told = out.with_name(f"{out.name}.unfinished"), told
+        self.folder, self.told = folder_of(out), told
 
     def load(self) -> tuple[Path, Checkpoint] | None:
         """The newest checkpoint, None where there is none.
@@ -66,6 +70,39 @@ class Unfinished:
     def remove(self) -> None:
         """All of it, once the weights are written."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def folder_of(out: Path) -> Path:
+    """Where the checkpoints of a pre-training lie that is to become `out`."""
+    return out.with_name(f"{out.name}.unfinished")
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Let no other process make the weights `out` until the block ends, or this process does.
+
+    Raises:
+        OccupiedError: another one is making them, or has just made them.
+        CheckpointError: they can't be written.
+    """
+    folder, there = folder_of(out), out.exists()
+    busy = f"another process is making {out}; wait for it, or choose another --out"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = lock(folder, busy)
+    except OSError as error:
+        raise CheckpointError(f"can't write the weights {out}: {error}") from None
+    with held or nullcontext():
+        try:
+            if out.exists() and not there:
+                raise OccupiedError(f"another process has just made {out}; use it, or choose another --out")
+            weights.check_writable(out)
+            yield
+        finally:
+            if checkpoints.latest(folder) is None:  # nothing was saved, so nothing is left
+                with suppress(OSError):
+                    (folder / LOCK).unlink(missing_ok=True)
+                    folder.rmdir()
 
 
 def decided_by(config: RunConfig, base: AudioVideoBenchmark) -> dict[str, Any]:

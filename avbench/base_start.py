@@ -23,12 +23,12 @@ def starting_weights(config: RunConfig) -> str | None:
     return None if given == resolve_benchmark(config.bench, config.profile).training.base_weights else given
 
 
-def check(config: RunConfig, out: Path) -> None:
-    """Make sure that the pre-training can begin and its outcome be written.
+def check(config: RunConfig) -> None:
+    """Make sure that the pre-training can begin.
 
     Raises:
         UsageError: weights are missing or of another model, or there is nothing to train.
-        CheckpointError: weights can't be read, or `out` can't be written.
+        CheckpointError: weights can't be read.
     """
     if config.pretraining.stages == "matching":
         if config.training.base_weights is None:
@@ -45,7 +45,6 @@ def check(config: RunConfig, out: Path) -> None:
     if name is not None:
         tensors = weights.read_tensors(weights.locate(name))
         weights.load_into(AudioVideoMAE(config.clip, config.model), tensors, "model", name)
-    weights.check_writable(out)
 
 
 def description(name: str | None) -> str:

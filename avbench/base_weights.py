@@ -51,7 +51,6 @@ def make_base_weights(
         UsageError: the weights to start from don't fit, or what lies beside `out` is of another configuration.
         CheckpointError: `out` or a checkpoint can't be written or read.
     """
-    weights.check_writable(out)
     making = _Making(config, base, out, announce, stopping)
     held_out = making.train()
     making.save(held_out)

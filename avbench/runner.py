@@ -168,17 +168,20 @@ def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -
     Raises:
         UsageError: the benchmark has no base clips, or the weights to start from don't fit.
         DataError: there is no data, or too much of it can't be read.
+        OccupiedError: another process is making `out`.
         Interrupted: SIGTERM or Ctrl-C came; everything is saved.
     """
+    from avbench.base_checkpoint import claimed
     from avbench.base_start import check
     from avbench.base_weights import make_base_weights
     from avbench.plugins.blame import blamed
 
     announce = _Announcer(None, listeners)
     with blamed(config), deterministic(), stop_signals() as stopping:
-        check(config, out)  # before clips are prepared, which takes hours
-        progress = _stoppable(announce.preparing, stopping, "the same command")
-        return make_base_weights(config, _plugin(config).build_base(progress), out, announce, stopping)
+        check(config)  # before clips are prepared, which takes hours
+        with claimed(out):
+            progress = _stoppable(announce.preparing, stopping, "the same command")
+            return make_base_weights(config, _plugin(config).build_base(progress), out, announce, stopping)
 
 
 def _plugin(config: RunConfig) -> Any:

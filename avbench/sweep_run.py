@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +16,7 @@ from avbench.errors import OccupiedError, RunDirectoryError, UsageError
 from avbench.paths import check_name
 from avbench.results import Results, RunDirectory, comparability_key, config_hash, exam, stable_hash
 from avbench.results.atomic import CONFIG, unwritable
+from avbench.results.lock import lock
 from avbench.wording import shortened
 
 RUNS, LOGS = "runs", "logs"  # folders of a sweep
@@ -103,20 +102,12 @@ def claimed(out: Path) -> Iterator[None]:
             raise OccupiedError(f"{out} is a file, not a folder; choose another --out")
         for folder in (RUNS, LOGS):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        lock = (out / ".lock").open("ab")
+        held = lock(out, f"another process is making runs in {out}; wait for it, or choose another --out")
     except ValueError as error:
         raise UsageError(f"--out: {error}") from None
     except OSError as error:
         raise unwritable(out, error) from error
-    with lock:
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                text = f"another process is making runs in {out}; wait for it, or choose another --out"
-                raise OccupiedError(text) from error
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # some network folders have no locks
-                raise unwritable(out, error) from error
+    with held or nullcontext():
         yield
 
 

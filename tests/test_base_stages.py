@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,8 +17,10 @@ import torch
 from tiny_run import TINY
 from torch import Tensor
 
+import avbench
+from avbench import base_checkpoint
 from avbench.config import RunConfig, merge, resolve_benchmark
-from avbench.errors import AvbenchError, Interrupted, UsageError
+from avbench.errors import AvbenchError, Interrupted, OccupiedError, UsageError
 from avbench.runner import pretrain
 from avbench.training.weights import locate, read_metadata, read_tensors, save_tensors
 
@@ -186,3 +192,58 @@ def test_the_paper_profiles_have_the_published_epochs() -> None:
     vs, audioset = (resolve_benchmark(f"continual-{name}", "paper").pretraining for name in ("vs", "as"))
     assert (vs.epochs, vs.matching_extra_epochs, vs.matching_learning_rate) == (25, 15, 1e-4)
     assert (audioset.matching_extra_epochs, audioset.batch_size) == (8, 48)
+
+
+def in_another_process(out: Path) -> str:
+    """What a second command that makes the same weights says, at whatever the first one is."""
+    script = f"""
+        from pathlib import Path
+        from avbench.base_checkpoint import claimed
+        from avbench.errors import OccupiedError
+        try:
+            with claimed(Path({str(out)!r})):
+                print("claimed")
+        except OccupiedError as error:
+            print(error)
+    """
+    environment = os.environ | {"PYTHONPATH": str(Path(avbench.__file__).parents[1])}
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.strip()
+
+
+def test_a_second_command_is_refused_while_the_first_is_at_work_and_disturbs_nothing(
+    tmp_path: Path, whole: Path
+) -> None:
+    out, said = tmp_path / "weights.safetensors", list[str]()
+
+    def listen(event: dict[str, Any]) -> None:
+        if event["event"] == "step" and event["step"] == 4:
+            said.append(in_another_process(out))
+
+    pretrain(config(), out, [listen])
+    assert said == [f"another process is making {out}; wait for it, or choose another --out"]
+    assert same(read_tensors(whole), read_tensors(out))
+    assert list(tmp_path.iterdir()) == [out] and in_another_process(out) == "claimed"
+
+
+def test_weights_that_another_process_has_just_made_are_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "weights.safetensors"
+
+    def finished_in_between(folder: Path, busy: str) -> None:
+        out.write_bytes(b"made")
+
+    monkeypatch.setattr(base_checkpoint, "lock", finished_in_between)
+    with (
+        pytest.raises(OccupiedError, match=r"has just made .*weights\.safetensors; use it"),
+        base_checkpoint.claimed(out),
+    ):
+        pytest.fail("begun anew")
+    assert out.read_bytes() == b"made" and list(tmp_path.iterdir()) == [out]
+
+
+def test_what_fails_before_anything_is_saved_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(Killed), base_checkpoint.claimed(tmp_path / "new" / "weights.safetensors"):
+        raise Killed("now")
+    assert not list((tmp_path / "new").iterdir())

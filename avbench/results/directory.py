@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import shlex
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +12,7 @@ from avbench.paths import check_name
 from avbench.results.atomic import CONFIG, REPORT, unwritable, write_atomically
 from avbench.results.comparability import config_hash
 from avbench.results.journal import Journal
+from avbench.results.lock import LOCK, lock
 from avbench.results.schema import Results, how_to_replace, parse_results
 from avbench.wording import shortened
 
@@ -155,15 +154,9 @@ class RunDirectory:
         if self._lock is not None:
             return
         try:
-            self._lock = (self.path / ".lock").open("ab")
-            # A record lock: unlike flock, it is not inherited by loader workers that outlive a killed process.
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = lock(self.path, f"another process is at work on the run in {self.path}")
         except OSError as error:
-            self.release()
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                raise OccupiedError(f"another process is at work on the run in {self.path}") from error
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):  # some network folders have no locks
-                raise unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     def release(self) -> None:
         """Let others write here, and close the journal."""
@@ -207,7 +200,7 @@ class RunDirectory:
 
 def _is_foreign(item: Path) -> bool:
     # What a run that could not be created leaves behind is nobody's.
-    return item.name not in (*FOLDERS, ".lock") or (item.is_dir() and any(item.iterdir()))
+    return item.name not in (*FOLDERS, LOCK) or (item.is_dir() and any(item.iterdir()))
 
 
 def _holds_a_run(path: Path) -> OccupiedError:
