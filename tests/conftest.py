@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 from avbench.config import RunConfig, TrainingConfig
 from avbench.testing.trial import MODEL, SHAPE, NoiseClips
 from avbench.training.session import Session
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TRAINING = TrainingConfig(epochs=2, batch_size=6, learning_rate=1e-3, reconstruction_weight=0.7, contrastive_weight=0.3)
 
