@@ -11,7 +11,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 import avbench
-from avbench import base_start
+from avbench import base_start, seen_videos
 from avbench.base_checkpoint import Unfinished, decided_by
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
 from avbench.config import RunConfig, Section
@@ -154,6 +154,7 @@ class _Making:
             "clips": str(len(self.rows)),
             "clip_list_hash": base.clip_list_hash,
             "base_mix": json.dumps(base.base_mix),
+            **seen_videos.metadata_of(base, config.training.base_weights),
             "clip": json.dumps(config.clip.model_dump(mode="json")),
             "model": json.dumps(config.model.model_dump(mode="json")),
             "configuration": stable_hash(config.model_dump(mode="json", include={"clip", "model", "pretraining"})),

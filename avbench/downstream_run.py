@@ -16,7 +16,7 @@ from avbench.errors import Interrupted, RunDirectoryError, UsageError
 from avbench.paths import absolute
 from avbench.results.atomic import write_atomically
 from avbench.results.directory import RunDirectory
-from avbench.results.downstream import FOLDER, Backbone, DownstreamResult
+from avbench.results.downstream import FOLDER, Backbone, DownstreamResult, VideoOverlap
 from avbench.results.journal import now
 from avbench.results.provenance import collect_provenance
 from avbench.results.schema import Caution, Quarantined, Results, TaskCoverage
@@ -163,6 +163,7 @@ class _Evaluation:
 
     def run(self) -> DownstreamResult:
         """Judge every backbone that was asked for."""
+        from avbench.downstream_overlap import cautions
         from avbench.evaluation.downstream.judging import evaluation_of, summaries
         from avbench.evaluation.downstream.task import Workbench
         from avbench.training.kept_matching import kept_matching
@@ -181,6 +182,7 @@ class _Evaluation:
             scores = self.task.evaluate(net, splits, replace(bench, matching=matching))
             evaluations.append(evaluation_of(scores, splits.test, after, tasks))
             self._announce("judged", after=after, scores={n: s.value for n, s in evaluations[-1].scores.items()})
+        overlap = self._overlap(splits)
         provenance = collect_provenance(
             config, str(device), config.threads, splits.hash(), self.task.version, started=started
         )
@@ -210,7 +212,8 @@ class _Evaluation:
                 for name, one in splits.coverage.items()
             },
             quarantined={name: Quarantined(reason=r, message=m) for name, (r, m) in splits.quarantined.items()},
-            warnings=[*self._warnings(splits)],
+            overlap=overlap,
+            warnings=[*self._warnings(splits), *([] if overlap is None else cautions(overlap, config.bench))],
             seconds=round(time.monotonic() - begun, 3),
             provenance=provenance.model_copy(update={"finished": now()}),
         )
@@ -229,6 +232,14 @@ class _Evaluation:
         for after in places:
             backbones.trained(directory, self.results, after)
         return [(after, _later(directory, self.results, after)) for after in places]
+
+    def _overlap(self, splits: Splits) -> VideoOverlap | None:
+        from avbench.downstream_overlap import overlap
+
+        if splits.synthetic:
+            return None
+        videos = self.task.youtube_ids(splits)
+        return overlap(self.directory.path, self.results, self.request.backbone, splits.test.names, videos)
 
     def _warnings(self, splits: Splits) -> list[Caution]:
         found = [Caution(code="data", message=note) for note in splits.notes]

@@ -196,6 +196,7 @@ def _execute(
     resumed: bool,
     left_out: Mapping[str, tuple[str, str]] | None = None,
 ) -> Run:
+    from avbench import seen_videos
     from avbench.benchmarks.joint import join_experiences
     from avbench.continual_run import ContinualRun
     from avbench.plugins.blame import blamed
@@ -208,6 +209,7 @@ def _execute(
         with blamed(session.config, directory.path), deterministic(), stop_signals() as stopping:
             progress = _stoppable(announce.preparing, stopping, f"avbench resume {directory.path}")
             benchmark = plugin.build(progress, left_out or {})
+            seen_videos.keep(directory, session.config, benchmark)
             if session.strategy.joint_stream:
                 benchmark = join_experiences(benchmark)
             ContinualRun(directory, session, benchmark, announce, stopping).execute(resumed)

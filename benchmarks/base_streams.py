@@ -55,6 +55,7 @@ def build(plugin: BenchmarkPlugin, mix: Mix, progress: Progress | None = None) -
         clip_list_hash=hash_clips(streams, listing.tasks),
         places=plugin.Config.places,
         notes=notes,
+        video_of=plugin.video_of,
         base_mix={**mix.described, **counts},
     )
 

@@ -31,12 +31,14 @@ class EventVideo:
         name: of the example; two rows of AVE may annotate one clip.
         labels: of the ten seconds, numbers of classes; background has the number after the last class.
         task: the continual task its class belongs to, where there is one.
+        ytid: YouTube id of a recording.
     """
 
     name: str
     clip_id: str
     labels: tuple[int, ...]
     task: int | None = None
+    ytid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def of_ave(benchmark: BenchmarkPlugin, root: Path | None, form: ave.SplitForm, c
     splits: dict[str, ave.Split] = {"train": "train", "validation": "val", "test": "test"}
     parts = {
         part: tuple(
-            EventVideo(f"{event.number:04d} {event.ytid}", event.clip_id, event.segment_labels) for event in rows
+            EventVideo(f"{event.number:04d} {event.ytid}", event.clip_id, event.segment_labels, ytid=event.ytid)
+            for event in rows
         )
         for part, rows in ((part, events.of(split)) for part, split in splits.items())
     }

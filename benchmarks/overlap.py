@@ -11,7 +11,6 @@ from avbench.benchmarks.known_datasets import DATASETS, find
 from avbench.errors import DataError, UsageError
 
 BENCHMARKS = ("continual-vs", "continual-as")  # their clips begin with the YouTube id
-_YTID = 11  # characters
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,19 @@ def dataset_videos(name: str, root: Path, splits: str | None = None) -> VideoSet
     return VideoSet(name, {split: frozenset(videos) for split, videos in found.items()})
 
 
+def listed_videos(title: str, root: Path, splits: str | None = None) -> dict[str, str]:
+    """What the lists of the data set with this title say: the YouTube id of each clip, where they hold one.
+
+    Raises:
+        DataError: the lists can't be read.
+    """
+    known = {dataset.title: dataset for dataset in DATASETS.values()}
+    if title not in known:
+        return {}
+    rows = DatasetOnDisk(known[title], root, splits).listing.rows
+    return {row.clip_id: row.ytid for row in rows if row.ytid is not None}
+
+
 def benchmark_videos(name: str, root: Path) -> VideoSet:
     """The videos that a benchmark of recordings takes from the clips on disk, by stream.
 
@@ -90,14 +102,12 @@ def benchmark_videos(name: str, root: Path) -> VideoSet:
     from avbench.config import resolve_benchmark
 
     config = resolve_benchmark(name, "paper", overrides=[{"data": {"root": str(root)}}])
-    streams = registry.find("benchmarks", name).load()(config).clip_list.streams
-    return VideoSet(
-        name,
-        {
-            stream: frozenset(clip.clip_id[:_YTID] for group in groups for clip in group.clips)
-            for stream, groups in streams.items()
-        },
-    )
+    benchmark = registry.find("benchmarks", name).load()(config)
+    found = {
+        stream: (benchmark.video_of(clip.clip_id) for group in groups for clip in group.clips)
+        for stream, groups in benchmark.clip_list.streams.items()
+    }
+    return VideoSet(name, {stream: frozenset(filter(None, videos)) for stream, videos in found.items()})
 
 
 def videos(name: str, root: Path, splits: str | None = None) -> VideoSet:

@@ -97,6 +97,13 @@ class BenchmarkPlugin(ABC):
         """
         return None
 
+    def video_of(self, clip_id: str) -> str | None:
+        """The YouTube id of the video a clip was cut from; None where that is not known, which is the default.
+
+        By it results say which test clips are of videos that a network was trained on.
+        """
+        return None
+
     @property
     @abstractmethod
     def cache_name(self) -> str:
@@ -239,6 +246,7 @@ class BenchmarkPlugin(ABC):
             places=self.Config.places,
             notes=listing.notes,
             sound_of=self.sound_of,
+            video_of=self.video_of,
         )
 
 

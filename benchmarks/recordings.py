@@ -7,6 +7,7 @@ not replaced: which clips a run saw does not depend on a decoder.
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, partial
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from avbench.data.prepare import Source
 
 ENVIRONMENT = "AVBENCH_DATA"
+_CLIP = re.compile(r"([A-Za-z0-9_-]{11})(?:_\d+){0,2}", re.ASCII)  # the official names, without ending
 CLIP_TIMEOUT = 120.0  # seconds; decoding a clip of ten seconds takes one or two
 
 
@@ -142,6 +144,11 @@ class RecordedBenchmark(BenchmarkPlugin):
         files, rate = self.paths[clip_id], self.data.preprocessing.sample_rate
         file = files if isinstance(files, Path) else files.sound
         return None if file is None else Sound(read_audio(file, self.data.preprocessing.clip_seconds, rate), rate)
+
+    def video_of(self, clip_id: str) -> str | None:
+        """The YouTube id that clips of VGGSound and AudioSet begin with."""
+        found = _CLIP.fullmatch(clip_id)
+        return found[1] if found else None
 
     @cached_property
     def media(self) -> MediaIndex:

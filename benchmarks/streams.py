@@ -107,6 +107,11 @@ def unheard(clip_id: str) -> Sound | None:
     return None
 
 
+def unknown_video(clip_id: str) -> str | None:
+    """The video of clips that were rendered, or that nobody can tell the origin of."""
+    return None
+
+
 @dataclass
 class AudioVideoBenchmark:
     """A benchmark, ready to run.
@@ -126,6 +131,7 @@ class AudioVideoBenchmark:
         notes: what a reader of the results should know about the data.
         truth_of: clip id -> who sounds where and when in an evaluation or retrieval clip; None where nobody knows.
         sound_of: clip id -> what people hear of the clip, from its source; None where that can't be had. For reports.
+        video_of: clip id -> the YouTube id of the video it was cut from; None where that is not known.
         base_mix: of base clips: where they come from, how many were left out and why, for the weights' metadata.
     """
 
@@ -143,6 +149,7 @@ class AudioVideoBenchmark:
     notes: tuple[str, ...] = ()
     truth_of: Callable[[str], ClipTruth | None] = unknown_truth
     sound_of: Callable[[str], Sound | None] = unheard
+    video_of: Callable[[str], str | None] = unknown_video
     base_mix: Mapping[str, Any] = field(default_factory=dict)
 
     def label_of(self, clip_id: str) -> str:

@@ -84,7 +84,7 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
         summaries=[pair for result in group for pair in result.summary.items()],
         tasks=titles if fitting else [],
         per_task=fitting,
-        notes=list(dict.fromkeys([*_differences(group), *(w.message for result in group for w in result.warnings)])),
+        notes=list(dict.fromkeys([*_differences(group), *chain.from_iterable(map(_notes, group))])),
         download=_download(first, judged),
     )
 
@@ -92,6 +92,14 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
 def _name(result: DownstreamResult, one: Evaluation) -> str:
     name = BACKBONES[result.backbone]
     return f"{name}, after {one.after}" if len(result.evaluations) > 1 else name
+
+
+def _notes(result: DownstreamResult) -> Iterable[str]:
+    """Its warnings, and that its test was checked to be new to the backbone, where it was."""
+    yield from (warning.message for warning in result.warnings)
+    overlap = result.overlap
+    if overlap is not None and not overlap.seen_videos and not overlap.not_checked:
+        yield f"none of the {overlap.videos:,} test videos was seen in pre-training, by YouTube id"
 
 
 def _differences(group: Sequence[DownstreamResult]) -> Iterable[str]:

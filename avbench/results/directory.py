@@ -34,6 +34,7 @@ class RunDirectory:
         examples/       retrieval examples for the report
         attention/      attention maps after every evaluation, for the report
         downstream/     results of `avbench eval`
+        videos.json     YouTube ids of what it was trained on, where that were recordings
         report.html
 
     Attributes:

@@ -59,6 +59,28 @@ class Summary(Record):
     learned: Percent | None = None
 
 
+class VideoOverlap(Record):
+    """Which test examples are of videos that the backbone was pre-trained on, by YouTube id.
+
+    Attributes:
+        videos: different videos of the test examples, as far as they are known.
+        unknown: test examples of which no video is known.
+        seen_videos, seen_examples: how many of them were trained on, in the stream or before it.
+        share: of the known videos those that were trained on, in percent.
+        in_stream, in_base: how many videos the training stream holds, and the data of the starting weights.
+        not_checked: what could not be compared, and why; empty where everything could.
+    """
+
+    videos: Count = 0
+    unknown: Count = 0
+    seen_videos: Count = 0
+    seen_examples: Count = 0
+    share: Percent = 0.0
+    in_stream: Count = 0
+    in_base: Count = 0
+    not_checked: list[str] = Field(default_factory=list)
+
+
 class DownstreamResult(Record):
     """Everything a report or a paired comparison needs to know."""
 
@@ -85,6 +107,7 @@ class DownstreamResult(Record):
     sizes: dict[str, Count] = Field(default_factory=dict)  # examples per split
     coverage: dict[str, TaskCoverage] = Field(default_factory=dict)  # per split
     quarantined: dict[str, Quarantined] = Field(default_factory=dict)  # by clip id
+    overlap: VideoOverlap | None = None  # None where nothing was recorded, or the backbone was not trained
     warnings: list[Caution] = Field(default_factory=list)
     seconds: Annotated[float, Field(ge=0)] = 0.0
     provenance: Provenance = Provenance()

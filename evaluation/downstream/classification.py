@@ -97,6 +97,11 @@ class Classification(ProbeTask):
             notes=tuple(notes),
         )
 
+    def youtube_ids(self, splits: Splits) -> Mapping[str, str]:
+        """As the benchmark knows them."""
+        found = {name: self.benchmark.video_of(name) for name in splits.test.names}
+        return {name: video for name, video in found.items() if video is not None}
+
     def _labelled(self, stream: str) -> list[Labelled]:
         """The clips of a stream that are of the classes in question, each once."""
         known, found = set(self.classes), dict[str, Labelled]()

@@ -133,6 +133,10 @@ class EventLocalisation(ProbeTask):
         """The number of the label after the last class."""
         return len(self.videos.classes)
 
+    def youtube_ids(self, splits: Splits) -> Mapping[str, str]:
+        """Those of AVE's annotations."""
+        return {video.name: video.ytid for video in self.videos.parts["test"] if video.ytid is not None}
+
     # --- the head -----------------------------------------------------------------------------------------------------
 
     def encode(self, net: AudioVideoMAE, batch: Batch) -> Tensor:

@@ -20,6 +20,7 @@ from avbench.benchmarks.another_world import another_world
 from avbench.benchmarks.continual_synth import ContinualSynth
 from avbench.benchmarks.dataset_clips import DatasetClips
 from avbench.benchmarks.msrvtt import SplitName
+from avbench.benchmarks.overlap import listed_videos
 from avbench.benchmarks.streams import Clip, Coverage, build_scenario
 from avbench.config import Positive, Section
 from avbench.data.prepare import Progress
@@ -37,6 +38,7 @@ from avbench.training.strategy import AudioVideoStrategy
 from avbench.training.template import AudioVideoPretraining
 
 SOUNDLESS = frozenset({"no-audio", "silent"})  # reasons for which the protocol leaves a clip out
+DATASET = "MSR-VTT"
 AVERAGE = "Avg"  # of all recalls: the headline
 
 
@@ -73,7 +75,7 @@ class FineTunedRetrieval(DownstreamTask):
         store, coverage, quarantined = clips.prepare({"train": "train", "test": "test"}, progress)
         ready = set(store.clip_ids)
         parts = {part: [clip_id for clip_id in clips.listed(part) if clip_id in ready] for part in coverage}
-        return _splits("MSR-VTT", False, store, parts, coverage, quarantined)
+        return _splits(DATASET, False, store, parts, coverage, quarantined)
 
     def _rendered(self, benchmark: ContinualSynth, progress: Progress | None) -> Splits:
         other = another_world(benchmark, self.options.train_clips, self.options.test_clips)
@@ -82,6 +84,10 @@ class FineTunedRetrieval(DownstreamTask):
         store, quarantined = other.store_of([name for names in parts.values() for name in names], progress)
         coverage = {part: Coverage(len(names), len(names)) for part, names in parts.items()}
         return _splits("clips of another embedded world", True, store, parts, coverage, quarantined)
+
+    def youtube_ids(self, splits: Splits) -> Mapping[str, str]:
+        """Those of MSR-VTT's annotations; its lists of clips alone hold none."""
+        return {} if self.place.root is None else listed_videos(DATASET, self.place.root, self.options.split)
 
     def evaluate(self, net: AudioVideoMAE, splits: Splits, bench: Workbench) -> Scores:
         """Fine-tune, then rank the partner of every test clip among all of them."""

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from avbench.benchmarks.overlap import listed_videos
 from avbench.benchmarks.plugin import BenchmarkPlugin
 from avbench.benchmarks.streams import Coverage
 from avbench.config import RunConfig, Section
@@ -203,6 +204,15 @@ class DownstreamTask(ABC):
             DataError: the data are not there; the message says what was looked for, where, and how to get it.
             UsageError: the task does not exist on this benchmark, or the classes don't fit.
         """
+
+    def youtube_ids(self, splits: Splits) -> Mapping[str, str]:
+        """The YouTube video that a test example was recorded in, by the example's name, as far as it is known.
+
+        By default what the lists of a known data set under `place.root` say, where `splits.dataset` is its title and
+        its examples are named by clip ids; a task with other examples says it itself. By these ids a result tells how
+        many test videos the backbone was pre-trained on.
+        """
+        return {} if self.place.root is None else listed_videos(splits.dataset, self.place.root)
 
     @abstractmethod
     def evaluate(self, net: AudioVideoMAE, splits: Splits, bench: Workbench) -> Scores:

@@ -71,6 +71,7 @@ def test_retrieval_on_recordings(tree: Tree, config: RunConfig, lenient: None) -
     task = FineTunedRetrieval(place, RetrievalOptions(epochs=1, batch_size=2, learning_rate=1e-3))
     splits = task.splits()
     assert splits.dataset == "MSR-VTT" and not splits.synthetic
+    assert task.youtube_ids(splits) == {}  # MSR_VTT.json holds none
     scores = task.evaluate(AudioVideoMAE(config.clip, config.model), splits, Workbench(config, torch.device("cpu"), 0))
     assert len(scores.outcomes["R@1 audio2video"]) == len(splits.test) == splits.coverage["test"].usable
     assert scores.chance["R@1 audio2video"] == pytest.approx(100 / len(splits.test))

@@ -212,6 +212,8 @@ def test_ave_in_its_official_layout(config: RunConfig, root: Path, split: str, m
     expected = [[bell if 4 <= second < 7 else 28 for second in range(10)]]
     expected += [[bark if 5 <= second < 8 else 28 for second in range(10)], [clock] * 10]
     assert splits.test.targets.tolist() == expected
+    videos = task.youtube_ids(splits)
+    assert all(name.endswith(f" {videos[name]}") and len(videos[name]) == 11 for name in splits.test.names)
     text = " ".join(splits.notes)
     assert "1 videos have rows in more than one split" in text and "1 of the 3 tested rows" in text
     assert ("not the published ones" in text) == (split == "txt")
