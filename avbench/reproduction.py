@@ -69,7 +69,7 @@ def reproduce(
     even where runs have failed. Where the sweep was asked to stop, nothing is written: the same call goes on.
 
     Args:
-        names: such as "table1"; `all` stands for every item that can be made.
+        names: such as "table1"; `all` stands for every item.
         jobs: runs at a time.
         listen: called with the events of `avbench.sweep.sweep`, and `measuring` and `rendering`.
 

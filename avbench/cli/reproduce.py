@@ -92,16 +92,14 @@ def _task_root(text: str) -> tuple[str, Path]:
 
 
 def show_items(seeds: int) -> None:
-    """Every item: what it is, how many runs it needs, what is missing."""
+    """Every item: what it is, how many runs it needs."""
     from avbench.reports.paper.catalogue import ITEMS
 
     screen = console.output()
     width = max(map(len, ITEMS))
     for item in ITEMS.values():
-        runs = f"{len(item.variants) * seeds} runs" if not item.missing else "not yet"
+        runs = f"{len(item.variants) * seeds} runs"
         console.line(screen, (f"{item.name:<{width}}  ", "bold"), f"{runs:>9}  {item.title}{' *' * bool(item.unknown)}")
-        if item.missing:
-            console.line(screen, (f"{'':<{width + 13}}missing: {item.missing}", "yellow"))
     console.line(screen, ("* not described in full in our sources; its page says what is drawn in its place", "dim"))
     console.line(
         screen, f"Runs for {seeds} seeds, shared between items. For example: avbench reproduce table1 --jobs 2"

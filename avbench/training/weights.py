@@ -61,7 +61,7 @@ def digest(path: Path) -> str:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before a long training whether `save_base` will be able to write `path`.
+    """Find out before a long training whether `save_tensors` will be able to write `path`.
 
     Raises:
         CheckpointError: it will not.
@@ -73,11 +73,6 @@ def check_writable(path: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise CheckpointError(f"can't write the weights {path}: {error}") from None
-
-
-def save_base(path: Path, modules: Mapping[str, nn.Module], metadata: Mapping[str, str]) -> None:
-    """Write the modules in half precision, which halves the file."""
-    save_tensors(path, in_half_precision(modules), metadata)
 
 
 def in_half_precision(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -26,18 +26,15 @@ ITEMS: dict[str, Item] = {
 
 
 def find_items(names: Sequence[str]) -> list[Item]:
-    """The items called `names`, each once; `all` stands for every one that can be made.
+    """The items called `names`, each once; `all` stands for every one.
 
     Raises:
-        UsageError: there is no such item (with the nearest name), or it can't be made yet.
+        UsageError: there is no such item ; the nearest name is told.
     """
     found: dict[str, Item] = {}
     for name in names:
-        items = [item for item in ITEMS.values() if not item.missing] if name == ALL else [_find(name)]
+        items = list(ITEMS.values()) if name == ALL else [_find(name)]
         found |= {item.name: item for item in items}
-    for item in found.values():
-        if item.missing:
-            raise UsageError(f"{item.name} ({item.source}) can’t be made yet: {item.missing}")
     return list(found.values())
 
 

@@ -112,7 +112,6 @@ class Item:
         published: files of published numbers, without ending.
         steps: also needs the cost of a step of every variant, measured apart from the runs.
         unknown: what our sources don't say about it, and what is done instead; empty where nothing is open.
-        missing: what it needs that is not there yet; empty where it can be made.
         tasks: ids of the tasks it may be about; the first that the benchmark has is shown.
         shown: labels of the rows of which embeddings are drawn; by default all.
         modality: whose maps are drawn.
@@ -128,7 +127,6 @@ class Item:
     published: tuple[str, ...] = ()
     steps: bool = False
     unknown: str = ""
-    missing: str = ""
     tasks: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
     modality: Literal["audio", "video"] = "video"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
@@ -19,7 +18,6 @@ from avbench.reports.paper.published import read_published
 from avbench.reproduction import Request, runs_of
 
 PUBLISHED = Path(avbench.reports.__file__).parent / "published"
-POSSIBLE = [name for name, item in ITEMS.items() if not item.missing]
 
 
 def names(item: str, request: Request) -> set[str]:
@@ -31,13 +29,12 @@ def test_every_table_and_figure_of_both_papers_is_declared():
     figures = {f"figure{number}" for number in (2, 5, 6, 7, 9, 10, 11, 12, 13, 14)}
     flava = {"flava-table4", "flava-figure3", "flava-figure11", "flava-figure16"}
     assert set(ITEMS) == tables | figures | flava
-    assert not [name for name, item in ITEMS.items() if item.missing]
 
 
 @pytest.mark.parametrize("bench", ["continual-synth", "continual-vs", "continual-as"])
 @pytest.mark.parametrize("profile", ["quick", "paper"])
 def test_every_row_is_a_run_that_can_be_configured_and_rows_share_one_only_where_printed_so(bench, profile):
-    for name in POSSIBLE:
+    for name in ITEMS:
         rows = runs_of(ITEMS[name], Request(bench, profile, seeds=1))
         assert len(rows) == len(ITEMS[name].variants)
         shared = defaultdict(list)
@@ -61,6 +58,20 @@ def test_items_share_their_runs():
     assert len(names("table3", request) & every) == 4  # DER++ and STELLA
     assert len(names("figure12", request) & every) == 22  # the profile's own memory is one of the three
     assert not names("table7", request) & every
+
+
+def test_at_the_published_size_the_shares_of_table_9_contain_table_1s_stella():
+    request = Request("continual-vs", "paper", seeds=1)
+    (stella,) = runs_of(ITEMS["table1"], request)["STELLA"]
+    rows = {label: runs[0] for label, runs in runs_of(ITEMS["table9"], request).items()}
+    assert [label for label, run in rows.items() if run.name == stella.name] == ["ρ of audio = 50 %", "ρ of video = 50 %"]
+    for label, run in rows.items():
+        options = run.config.options
+        kept = {m: options[f"sampling_ratio_{m}"] or options["sampling_ratio"] for m in ("audio", "video")}
+        modality, percent = label.removeprefix("ρ of ").removesuffix(" %").split(" = ")
+        assert kept == {"audio": 0.5, "video": 0.5} | {modality: float(percent) / 100}, label
+    with pytest.raises(UsageError, match="varies options.sampling_ratio itself"):
+        runs_of(ITEMS["table9"], replace(request, sets=("options.sampling_ratio=0.3",)))
 
 
 def test_swept_values_are_the_published_ones_at_the_published_size():
@@ -87,12 +98,11 @@ def test_scaled_changes_keep_the_kind_of_a_number():
     assert isinstance(Change("a", 0.75, scaled=True).over({"a": 48}), int)
 
 
-def test_all_stands_for_what_can_be_made_and_names_count_once(monkeypatch):
-    assert [item.name for item in find_items(["all"])] == POSSIBLE
+def test_all_stands_for_every_item_and_names_count_once():
+    assert [item.name for item in find_items(["all"])] == list(ITEMS)
     assert [item.name for item in find_items(["table3", "table1", "table3"])] == ["table3", "table1"]
-    monkeypatch.setitem(ITEMS, "table8", replace(ITEMS["table8"], missing="nobody has made it"))
-    with pytest.raises(UsageError, match="table8"):
-        find_items(["table1", "table8"])
+    with pytest.raises(UsageError, match=r"table77.*did you mean 'table7'"):
+        find_items(["table1", "table77"])
 
 
 # --- published numbers ------------------------------------------------------------------------------------------------
@@ -114,7 +124,7 @@ def test_every_item_finds_its_published_rows_under_its_own_labels():
         for file in item.published:
             sections = read_published(file, "continual-synth") or read_published(file, "continual-as")
             assert sections, f"{item.name}: {file}"
-            for section in sections if not item.missing and item.name != "figure11" else ():
+            for section in sections if item.name != "figure11" else ():
                 printed = set(section.rows)
                 assert printed <= labels or item.name in ("figure6", "table7"), (item.name, printed - labels)
 

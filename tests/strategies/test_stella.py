@@ -14,7 +14,7 @@ from avbench.errors import UsageError
 from avbench.model.matching import AudioVideoMatching
 from avbench.training.pretraining import BasePretraining
 from avbench.training.session import Session, random_wire
-from avbench.training.weights import save_base
+from avbench.training.weights import in_half_precision, save_tensors
 
 Config = Callable[..., RunConfig]
 
@@ -136,8 +136,8 @@ def test_base_weights_bring_the_matching_module_or_are_refused(
     base = Session(config, BasePretraining(Section()))
     matching = base.strategy.modules()["matching"]
     whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
-    save_base(whole, {"model": base.net, "matching": matching}, {})
-    save_base(part, {"model": base.net}, {})
+    save_tensors(whole, in_half_precision({"model": base.net, "matching": matching}), {})
+    save_tensors(part, in_half_precision({"model": base.net}), {})
 
     session = Session(tiny_config("stella", {"base_weights": str(whole)}, profile=profile, seed=3))
     assert session.strategy.warnings == []
@@ -154,7 +154,7 @@ def test_base_weights_bring_the_matching_module_or_are_refused(
 
 def test_a_matching_module_of_another_model_is_refused(tiny_config: Config, tmp_path: Path) -> None:
     config, path = tiny_config("stella"), tmp_path / "mixed.safetensors"
-    save_base(path, {"model": Session(config).net, "matching": AudioVideoMatching(32, 4)}, {})
+    save_tensors(path, in_half_precision({"model": Session(config).net, "matching": AudioVideoMatching(32, 4)}), {})
     with pytest.raises(UsageError, match=r"base weights .*mixed\.safetensors are of another model"):
         Session(tiny_config("stella", {"base_weights": str(path)}))
 
