@@ -64,7 +64,10 @@ def test_at_the_published_size_the_shares_of_table_9_contain_table_1s_stella():
     request = Request("continual-vs", "paper", seeds=1)
     (stella,) = runs_of(ITEMS["table1"], request)["STELLA"]
     rows = {label: runs[0] for label, runs in runs_of(ITEMS["table9"], request).items()}
-    assert [label for label, run in rows.items() if run.name == stella.name] == ["ρ of audio = 50 %", "ρ of video = 50 %"]
+    assert [label for label, run in rows.items() if run.name == stella.name] == [
+        "ρ of audio = 50 %",
+        "ρ of video = 50 %",
+    ]
     for label, run in rows.items():
         options = run.config.options
         kept = {m: options[f"sampling_ratio_{m}"] or options["sampling_ratio"] for m in ("audio", "video")}
