@@ -74,7 +74,7 @@ def test_at_the_published_size_the_shares_of_table_9_contain_table_1s_stella():
         kept = {m: options[f"sampling_ratio_{m}"] or options["sampling_ratio"] for m in ("audio", "video")}
         modality, percent = label.removeprefix("ρ of ").removesuffix(" %").split(" = ")
         assert kept == {"audio": 0.5, "video": 0.5} | {modality: float(percent) / 100}, label
-    with pytest.raises(UsageError, match="varies options.sampling_ratio itself"):
+    with pytest.raises(UsageError, match=r"varies options\.sampling_ratio itself"):
         runs_of(ITEMS["table9"], replace(request, sets=("options.sampling_ratio=0.3",)))
 
 
