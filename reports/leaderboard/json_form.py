@@ -2,7 +2,7 @@
 
 ::
 
-    {"schema_version": 1, "avbench": VERSION, "tracks": [TRACK], "skipped": [{"name", "reason"}]}
+    {"schema_version": 2, "avbench": VERSION, "tracks": [TRACK], "skipped": [{"name", "reason"}]}
 
     TRACK  {"comparability_key": hash, or null where runs were scored again on common clips,
             "bench", "order", "profile", "gallery": "pool" | "task", "memory", "budget", "limit", "synthetic",
@@ -19,7 +19,7 @@
                       "machine", "git_commit"}]}
     NUMBERS {key: {"mean", "low", "high"}}; low and high bound the 95 % interval, null where there is none. Keys:
             accuracy, forgetting_paper, forgetting_official, learned: mean of both directions and of all R@K;
-            DIRECTION.COLUMN.accuracy, DIRECTION.COLUMN.forgetting_paper: such as audio2video.R@1.accuracy;
+            DIRECTION.COLUMN.accuracy, DIRECTION.COLUMN.forgetting_official: such as audio2video.R@1.accuracy;
             units_per_clip, clips_per_second, training_seconds, peak_memory_bytes, memory_bytes, parameters, steps.
             Percent and percentage points where no unit is in the name. A number that is not known has no key.
 
@@ -38,7 +38,7 @@ from avbench.reports.leaderboard.ranking import Placed
 from avbench.reports.leaderboard.rows import machine
 from avbench.reports.leaderboard.tracks import Board, Track
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def as_json(board: Board) -> str:

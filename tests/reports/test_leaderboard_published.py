@@ -10,6 +10,7 @@ from many_runs import make_run
 
 from avbench import registry
 from avbench.reports.headline import TITLES
+from avbench.reports.leaderboard.columns import columns_of
 from avbench.reports.leaderboard.published import published_for
 from avbench.reports.leaderboard.tracks import build_board
 from avbench.results import Results
@@ -60,6 +61,32 @@ def test_where_published_rows_would_mislead_they_are_left_out_and_it_is_said_why
     assert "one task" in published_for(of("continual-vs", "default"), "task")[1]
     assert "print none" in published_for(of("my-benchmark", "default"), "pool")[1]
     assert "paper" in published_for(of("continual-vs", "default", profile="quick"), "pool")[0][0].conditions
+
+
+def test_a_printed_f_stands_beside_the_official_reading_of_ours_and_nowhere_else(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", "er", settings={"bench": "continual-vs", "profile": "paper"}).read_results()
+    (track,) = build_board([tmp_path]).tracks
+    (row,) = (row for row in track.published[0].rows if row.name == "ER")
+    (ours,) = track.rows
+    columns = {column.key: column for column in columns_of(track)}
+    printed = {
+        key: found.value for key, one in columns.items() if "forgetting" in key and (found := one.published(row))
+    }
+    summary = run.summary
+    official = {key: found.value for key in printed if (found := columns[key].ours(ours))}
+    assert printed == {"forgetting_official": pytest.approx((7.68 + 8.06) / 2)} | {
+        f"{way}.{column}.forgetting_official": value
+        for way, values in zip(TITLES, ((3.66, 9.17, 10.2, 7.68), (3.94, 8.86, 11.37, 8.06)), strict=True)
+        for column, value in zip(track.columns, values, strict=True)
+    }
+    assert official == {
+        "forgetting_official": pytest.approx(mean(summary[w]["Avg"].forgetting_official or 0 for w in TITLES))
+    } | {
+        f"{way}.{column}.forgetting_official": summary[way][column].forgetting_official
+        for way in TITLES
+        for column in track.columns
+    }
+    assert all("official" in column.title for key, column in columns.items() if key in printed)
 
 
 def test_a_board_shows_them_for_their_track_only(tmp_path: Path) -> None:

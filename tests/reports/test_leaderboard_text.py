@@ -115,7 +115,7 @@ def test_latex_is_balanced_and_names_are_text(board: Board) -> None:
 def test_html_is_accompanied_by_json(runs: Path, tmp_path: Path) -> None:
     _, files = write_leaderboard([runs], tmp_path / "board.html")
     assert [file.name for file in files] == ["board.html", "board.json"]
-    assert json.loads(files[1].read_text())["schema_version"] == 1
+    assert json.loads(files[1].read_text())["schema_version"] == 2
     _, files = write_leaderboard([runs], tmp_path / "board.tex", "latex")
     assert [file.name for file in files] == ["board.tex"]
     with pytest.raises(UsageError, match="another ending"):

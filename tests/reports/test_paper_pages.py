@@ -100,6 +100,11 @@ def test_a_table_has_our_means_beside_the_published_numbers(folders):
     assert line(table, "Multitask").kind == "bound" and line(table, "MIR").mark == "no complete run"
     whole = table_called(document, "Every column")
     assert len(whole.heads) == 16 and sum(one.kind == "published" for one in whole.lines) == 11
+    named = [(head.group, head.title) for head in whole.heads]
+    ours = dict(zip(named, line(whole, "STELLA").cells, strict=True))
+    printed = dict(zip(named, next(one for one in whole.lines if one.kind == "published").cells, strict=True))
+    lost = "Audio → video", "Avg F official"  # under one head stands one reading of F
+    assert ours[lost] == cells["Audio → video", "F official"] and printed[lost].value == 10.5
 
 
 def test_tiers_rank_only_our_comparable_rows(folders, tmp_path):
