@@ -6,12 +6,11 @@ import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avbench import registry
-from avbench.config import RunConfig, merge, validate
+from avbench.downstream_options import resolve_options
 from avbench.errors import Interrupted, RunDirectoryError, UsageError
 from avbench.paths import absolute
 from avbench.results.atomic import write_atomically
@@ -20,7 +19,6 @@ from avbench.results.downstream import FOLDER, Backbone, DownstreamResult, Video
 from avbench.results.journal import now
 from avbench.results.provenance import collect_provenance
 from avbench.results.schema import Caution, Quarantined, Results, TaskCoverage
-from avbench.wording import shortened
 
 if TYPE_CHECKING:
     from avbench.evaluation.downstream.task import DownstreamTask, Splits
@@ -42,6 +40,7 @@ class Request:
         variant: of the protocol; `paper` is the default one.
         options: laid over the variant.
         device: where to compute; none: as the run did.
+        feature_memory: bytes that features of a frozen backbone may take; none: the default. It changes no score.
     """
 
     task: str
@@ -51,6 +50,7 @@ class Request:
     variant: str = "paper"
     options: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
+    feature_memory: int | None = None
 
 
 def path_of(run: Path, result: DownstreamResult) -> Path:
@@ -67,6 +67,7 @@ def evaluate_downstream(
     checkpoint: Which = "last",
     variant: str = "paper",
     listeners: Sequence[Listener] = (),
+    feature_memory: int | None = None,
     **options: Any,
 ) -> DownstreamResult:
     """Judge the backbone of a finished run by a downstream task, and add the result to the run directory.
@@ -79,13 +80,15 @@ def evaluate_downstream(
         checkpoint: `last`, or `all` for the networks after every task.
         variant: of the protocol.
         listeners: called with events: `preparing`, `features`, `epoch`, `judged`.
+        feature_memory: bytes that features of a frozen backbone may take; 2 GiB if not given.
         options: of the task, for instance `epochs=5`.
 
     Raises:
         AvbenchError: see its subclasses; the message says what to do, and nothing was written.
     """
     root = None if data_root is None else absolute(data_root)
-    return evaluate(Path(run), Request(task, root, backbone, checkpoint, variant, options), listeners)
+    request = Request(task, root, backbone, checkpoint, variant, options, feature_memory=feature_memory)
+    return evaluate(Path(run), request, listeners)
 
 
 def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) -> DownstreamResult:
@@ -95,8 +98,10 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
         UsageError: an unknown task, variant or option, or one that does not exist on the run's benchmark.
         RunDirectoryError: the run is not finished, or lacks the weights asked for.
         DataError: the task's data are not there.
+        PluginError: the task, or the run's benchmark, is a third party's and broken.
         Interrupted: the user asked to stop; nothing was written.
     """
+    from avbench.plugins.blame import blamed
     from avbench.runner import deterministic, stop_signals
 
     plugin = registry.find("downstream", request.task)
@@ -107,11 +112,10 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
             f"the run in {run} is not finished ({results.finished_experiences} of {results.experiences} experiences); "
             f"`avbench resume {run}` first, then judge it"
         )
-    kind = plugin.load()
-    options = resolve_options(kind, plugin.card(), directory.config, request)
+    kind, options = plugin.load(), resolve_options(plugin, directory.config, request.variant, request.options)
     directory.claim()
     try:
-        with deterministic(), stop_signals() as stopping:
+        with blamed(directory.config, task=request.task), deterministic(), stop_signals() as stopping:
             result = _Evaluation(directory, results, request, kind, options, listeners, stopping).run()
             path = path_of(directory.path, result)
             path.parent.mkdir(exist_ok=True)
@@ -119,24 +123,6 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
     finally:
         directory.release()
     return result
-
-
-def resolve_options(kind: type[DownstreamTask], card: Mapping[str, Any], config: RunConfig, request: Request) -> Any:
-    """The options of a task: its defaults, the card's presets for the benchmark, the variant, what was asked for.
-
-    Raises:
-        UsageError: there is no such variant or option, or a value is of the wrong kind.
-    """
-    if request.variant not in kind.variants:
-        near = get_close_matches(request.variant[:80], kind.variants, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(kind.variants)}"
-        raise UsageError(f"{request.task} has no variant {shortened(request.variant)}; {hint}")
-    presets = card.get("presets", {})
-    values: dict[str, Any] = {}
-    for name in ("default", config.bench, f"{config.bench}/{config.profile}"):
-        values = merge(values, presets.get(name, {}).get("options", {}))
-    values = merge(merge(values, kind.variants[request.variant]), request.options)
-    return validate(kind.Config, values, "")
 
 
 class _Evaluation:
@@ -164,6 +150,7 @@ class _Evaluation:
     def run(self) -> DownstreamResult:
         """Judge every backbone that was asked for."""
         from avbench.downstream_overlap import cautions
+        from avbench.evaluation.downstream import hook_results as returned
         from avbench.evaluation.downstream.judging import evaluation_of, summaries
         from avbench.evaluation.downstream.task import Workbench
         from avbench.training.kept_matching import kept_matching
@@ -173,14 +160,17 @@ class _Evaluation:
         started, begun = now(), time.monotonic()
         nets = self._backbones()  # before anything is prepared: weights may be missing
         config = with_measured_threads(self.config)
-        splits = self.task.splits(self._preparing)
+        splits = returned.splits(self.task, self.task.splits(self._preparing))
         bench = Workbench(config, device, config.seed, self._announce, self._check_stop)
+        if self.request.feature_memory is not None:
+            bench = replace(bench, feature_memory=self.request.feature_memory)
         tasks, evaluations = len(self.results.tasks), []
         for after, make in nets:
             net = make().to(device)
             matching = kept_matching(self.directory, self.results, after)  # of no backbone that is not the run's
-            scores = self.task.evaluate(net, splits, replace(bench, matching=matching))
-            evaluations.append(evaluation_of(scores, splits.test, after, tasks))
+            found = self.task.evaluate(net, splits, replace(bench, matching=matching))
+            scores = returned.scores(self.task, found, len(splits.test))
+            evaluations.append(evaluation_of(scores, splits.test, after, tasks, self._check_stop))
             self._announce("judged", after=after, scores={n: s.value for n, s in evaluations[-1].scores.items()})
         overlap = self._overlap(splits)
         provenance = collect_provenance(
@@ -235,10 +225,11 @@ class _Evaluation:
 
     def _overlap(self, splits: Splits) -> VideoOverlap | None:
         from avbench.downstream_overlap import overlap
+        from avbench.evaluation.downstream.hook_results import youtube_ids
 
         if splits.synthetic:
             return None
-        videos = self.task.youtube_ids(splits)
+        videos = youtube_ids(self.task, self.task.youtube_ids(splits))
         return overlap(self.directory.path, self.results, self.request.backbone, splits.test.names, videos)
 
     def _warnings(self, splits: Splits) -> list[Caution]:

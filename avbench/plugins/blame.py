@@ -1,4 +1,4 @@
-"""Whose mistake it was: a crash inside a third party's strategy or benchmark, told in one message.
+"""Whose mistake it was: a crash inside a third party's strategy, benchmark or downstream task, told in one message.
 
 Errors that say themselves what to do pass as they are, and so do crashes in avbench's own code: those are ours to mend,
 and the command line writes a crash log for them.
@@ -33,12 +33,13 @@ class PluginCrash(PluginError):
 
 
 @contextmanager
-def blamed(config: RunConfig, directory: Path | None = None) -> Iterator[None]:
-    """Turn a crash inside the strategy or benchmark that `config` names into a `PluginCrash`.
+def blamed(config: RunConfig, directory: Path | None = None, task: str | None = None) -> Iterator[None]:
+    """Turn a crash inside the strategy or benchmark that `config` names, or a downstream task, into a `PluginCrash`.
 
     Args:
         config: names the plugins at work.
-        directory: of the run, once there is one.
+        directory: of the run, once there is one that can go on.
+        task: the downstream task that judges a run; then no strategy is at work.
 
     Raises:
         PluginCrash: names plugin, distribution, hook, error and place, and how to go on.
@@ -57,7 +58,7 @@ def blamed(config: RunConfig, directory: Path | None = None) -> Iterator[None]:
     except (AvbenchError, MemoryError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # a plugin that ends the process is no success
-        message = _explain(error, config, directory)
+        message = _explain(error, config, directory, task)
         if message is None:
             raise
         raise PluginCrash(message) from error
@@ -86,23 +87,23 @@ def _explain_loss(error: LossNotFinite, config: RunConfig) -> str | None:
     return f"{error.what}, which {plugin.described()} gave; {plugin.remedy()}, then start anew"
 
 
-def _explain(error: BaseException, config: RunConfig, directory: Path | None) -> str | None:
+def _explain(error: BaseException, config: RunConfig, directory: Path | None, task: str | None) -> str | None:
     from avbench.training.hook_results import HookError
 
     frames = list(traceback.walk_tb(error.__traceback__))
     if isinstance(error, HookError):
         owner, hook, text = error.owner, f"`{error.hook}`", str(error)
     else:
-        owner, hook = _culprit(frames)
+        owner, hook = _culprit(frames, judging=task is not None)
         text = told(error)
-    plugin = _plugin_of(owner, config)
+    plugin = _plugin_of(owner, config, task)
     if plugin is None:
         return None
     place = _definition(owner, error.hook) if isinstance(error, HookError) else _place(frames, owner)
     return f"{plugin.described()} crashed in {hook}: {text} ({place}); {plugin.remedy()}, {_next(directory)}"
 
 
-def _plugin_of(owner: Any, config: RunConfig) -> Plugin | None:
+def _plugin_of(owner: Any, config: RunConfig, task: str | None) -> Plugin | None:
     """The third party's plugin that an object comes from; None if it is ours, or no plugin."""
     from avbench.benchmarks.plugin import BenchmarkPlugin
 
@@ -110,6 +111,8 @@ def _plugin_of(owner: Any, config: RunConfig) -> Plugin | None:
         return None
     if isinstance(owner, BenchmarkPlugin):
         return _third_party("benchmarks", config.bench)
+    if task is not None:
+        return _third_party("downstream", task)
     return _third_party("strategies", config.strategy)
 
 
@@ -121,22 +124,32 @@ def _third_party(kind: registry.Kind, name: str) -> Plugin | None:
     return None if plugin.distribution == OURS else plugin
 
 
-def _culprit(frames: Sequence[Frame]) -> tuple[Any, str]:
-    """The strategy or benchmark whose code was running, and the hook, for a message; None and "" if there was none.
+def _culprit(frames: Sequence[Frame], judging: bool = False) -> tuple[Any, str]:
+    """The plugin's object whose code was running, and the hook, for a message; None and "" if there was none.
 
     The hook is the innermost one that somebody wrote; else, what the base class does for all of them.
+
+    Args:
+        judging: a downstream task is at work; a strategy that it trains with is a part of it.
     """
     from avbench.benchmarks.plugin import BenchmarkPlugin
+    from avbench.evaluation.downstream.probe import ProbeTask
+    from avbench.evaluation.downstream.task import DownstreamTask
     from avbench.training.strategy import AudioVideoStrategy
     from avbench.training.template import AudioVideoPretraining
 
     owner, written, inherited = None, "", ""
     for frame, _ in frames:
         acting, name = _acting(frame), frame.f_code.co_name
-        if isinstance(acting, AudioVideoStrategy):
-            called, base = name in hooks(), AudioVideoStrategy.__module__
-        elif isinstance(acting, BenchmarkPlugin):
-            called, base = not name.startswith("_") or name == "__init__", BenchmarkPlugin.__module__
+        public = not name.startswith("_") or name == "__init__"
+        if isinstance(acting, BenchmarkPlugin):
+            called, bases = public, {BenchmarkPlugin.__module__}
+        elif isinstance(acting, DownstreamTask):
+            called, bases = public, {DownstreamTask.__module__, ProbeTask.__module__}
+        elif judging:
+            continue
+        elif isinstance(acting, AudioVideoStrategy):
+            called, bases = name in hooks(), {AudioVideoStrategy.__module__}
         elif isinstance(acting, AudioVideoPretraining) and name == "backward":
             owner, written = acting.plugin, "the backward pass of its loss"
             continue
@@ -144,7 +157,7 @@ def _culprit(frames: Sequence[Frame]) -> tuple[Any, str]:
             continue
         if acting is not owner:
             owner, written, inherited = acting, "", ""
-        if called and frame.f_globals.get("__name__") != base:
+        if called and frame.f_globals.get("__name__") not in bases:
             written = f"`{name}`"
         elif called:
             inherited = f"`{name}`"

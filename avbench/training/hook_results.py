@@ -31,11 +31,11 @@ class HookError(Exception):
     """A hook did not return what it must.
 
     Attributes:
-        owner: the strategy.
+        owner: the strategy, or what else a third party has written.
         hook: the name of its method.
     """
 
-    def __init__(self, owner: AudioVideoStrategy, hook: str, wrong: str) -> None:
+    def __init__(self, owner: object, hook: str, wrong: str) -> None:
         super().__init__(f"`{type(owner).__name__}.{hook}` {wrong}")
         self.owner, self.hook = owner, hook
 
