@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from avbench.evaluation.maps import enlarged
 
-FRAME_SIDE = 88  # pixels of one drawn frame
-_HEIGHT = 88  # of a drawn spectrogram
+FRAME_SIDE = 80  # pixels of one drawn frame
+_HEIGHT = 80  # of a drawn spectrogram
 _BAR = 4  # pixels, height of the bar that says when a source acts
 _COVER = 0.8  # opacity of a map where it is highest
 _ACTIVE, _INACTIVE = (0.45, 0.8, 1.0), (0.0, 0.0, 0.0)
@@ -99,5 +99,5 @@ def _uri(picture: Picture) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(_bytes(picture)).save(buffer, format="JPEG", quality=75)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    Image.fromarray(_bytes(picture)).save(buffer, format="WEBP", quality=62, method=2)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"

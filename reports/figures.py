@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from avbench.reports.svg import AUDIO, INK, LINE, MUTED, PAPER, VIDEO, label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 _CHARACTER = 0.064  # inches, about the width of one in a tick label
 COLOURS = {"audio2video": AUDIO, "video2audio": VIDEO}
@@ -30,7 +32,6 @@ def accuracy_matrix(
         titles, experiences: what to call the columns and the rows.
         largest: the percentage at which the colour is fullest.
     """
-    import seaborn
     from matplotlib.colors import ListedColormap, to_rgb
     from matplotlib.patches import Rectangle
 
@@ -42,54 +43,60 @@ def accuracy_matrix(
     figure, axes = canvas(*size, left=left, bottom=bottom, top=0.05)
     axes.grid(visible=False)
     shades = ListedColormap([(*to_rgb(colour), strength) for strength in np.linspace(0.04, 0.72, 128)])
-    seaborn.heatmap(
-        np.asarray(rows),
-        cmap=shades,
-        vmin=0,
-        vmax=max(largest, 1e-9),
-        cbar=False,
-        ax=axes,
-        linewidths=1.5,
-        linecolor=PAPER,
-        annot=np.vectorize(_short)(rows),
-        fmt="",
-        annot_kws={"color": INK, "size": 8},
-        xticklabels=columns,
-        yticklabels=names,
-    )
+    axes.pcolormesh(rows, cmap=shades, vmin=0, vmax=max(largest, 1e-9), edgecolors=PAPER, linewidth=1.5)
+    for (row, column), value in np.ndenumerate(rows):
+        axes.text(column + 0.5, row + 0.5, _short(value), color=INK, size=8, ha="center", va="center")
     for task in range(len(after) if len(experiences) == len(titles) else 0):
         corner = (task, task + bool(before))
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=1.3, clip_on=False))
     axes.tick_params(length=0, labelcolor=INK)
-    axes.set_xticklabels(axes.get_xticklabels(), rotation=38, ha="right", rotation_mode="anchor")
-    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=38, ha="right", rotation_mode="anchor")
+    axes.set_yticks(np.arange(len(names)) + 0.5, names)
+    axes.invert_yaxis()
+    axes.spines[:].set_visible(False)
     return figure
 
 
-def task_curve(
-    scores: Mapping[str, Row], first: int, learned_at: int, chance: float, largest: float, title: str
-) -> Figure:
-    """One task's score along the stream in both directions; a filled dot marks the experience that taught it.
+@dataclass(frozen=True)
+class TaskScores:
+    """One task along the stream.
 
-    Args:
+    Attributes:
         scores: per direction, percent after `first`, `first` + 1, ... experiences (0: before training).
         learned_at: number of experiences after which the task has been trained, 1 for the first task.
+        chance: in percent.
+    """
+
+    title: str
+    scores: Mapping[str, Row]
+    learned_at: int
+    chance: float
+
+
+def task_curves(tasks: Iterable[TaskScores], first: int, last: int, largest: float) -> Iterator[Figure]:
+    """Each task's score in both directions from `first` to `last`; a filled dot marks the experience that taught it.
+
+    It is the same figure each time, to be used before the next: making axes takes longer than drawing a task.
     """
     figure, axes = canvas(2.5, 1.6, left=0.32)
-    end = first
-    for direction, values in scores.items():
-        x = first + np.arange(len(values))
-        end = max(end, int(x[-1]) if len(x) else first)
-        split = max(learned_at - first, 0)
-        axes.plot(x[: split + 1], values[: split + 1], color=COLOURS[direction], linewidth=1.1, alpha=0.55)
-        axes.plot(x[split:], values[split:], color=COLOURS[direction])
-        if split < len(values):
-            axes.plot(x[split], values[split], "o", color=COLOURS[direction], markersize=4.5, clip_on=False)
-    _chance(axes, chance)
-    axes.set_title(label(title, 26))
     axes.set_ylim(0, largest * 1.08 or 1)
-    _count_axis(axes, first, end)
-    return figure
+    _count_axis(axes, first, last, numbers=5)
+    for task in tasks:
+        axes.set_title(label(task.title, 26))
+        drawn = [line for way, row in task.scores.items() for line in _task(axes, row, first, task.learned_at, way)]
+        drawn.append(axes.axhline(task.chance, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3))))
+        yield figure
+        for line in drawn:
+            line.remove()
+
+
+def _task(axes: Axes, values: Row, first: int, learned_at: int, direction: str) -> list[Line2D]:
+    x, split, colour = first + np.arange(len(values)), max(learned_at - first, 0), COLOURS[direction]
+    lines = axes.plot(x[: split + 1], values[: split + 1], color=colour, linewidth=1.1, alpha=0.55)
+    lines += axes.plot(x[split:], values[split:], color=colour)
+    if split < len(values):
+        lines += axes.plot(x[split], values[split], "o", color=colour, markersize=4.5, clip_on=False)
+    return lines
 
 
 def stream_average(points: Mapping[str, Sequence[tuple[int, float]]], tasks: int) -> Figure:
@@ -150,13 +157,9 @@ def _short(value: Any) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
 
 
-def _chance(axes: Axes, chance: float) -> None:
-    axes.axhline(chance, color=MUTED, linewidth=0.9, linestyle=(0, (3, 3)))
-
-
-def _count_axis(axes: Axes, first: int, last: int) -> None:
+def _count_axis(axes: Axes, first: int, last: int, numbers: int = 9) -> None:
     axes.set_xlim(first - 0.3, max(last, first + 1) + 0.3)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=numbers, integer=True, min_n_ticks=1))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="x", visible=False)
 

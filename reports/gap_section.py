@@ -20,7 +20,7 @@ from avbench.reports.svg import drawing, inline
 from avbench.results import RunDirectory
 from avbench.results.schema import ModalityGap, Results
 
-_CLIPS = 240  # in a projection; more are a blot
+_CLIPS = 160  # in a projection; more are a blot
 _CAPTIONS: dict[Method, str] = {
     "pca": "Principal components, to scale: in the plane the gap is no longer than it is, so it can look shorter. ",
     "t-sne": "t-SNE (seeded): clusters show here; distances between them, that of the two means too, say little. ",
@@ -140,7 +140,7 @@ def _plane(method: Method, name: str, found: Projection, saved: Similarity, rows
     gap = float(np.linalg.norm(means[0] - means[1]))
     figure = plane(found, saved.task_of[rows], gap, to_scale=method == "pca")
     described = f"Audio and video embeddings of {len(rows)} clips, {name.lower()}, by {_TITLES[method]}; gap {gap:.2f}."
-    slug = f"plane-{method}-{'before' if name == 'Before training' else 'after'}"
+    slug = f"{method}-{'0' if name == 'Before training' else '1'}"  # repeated at every clip
     return Drawn(inline(figure, slug, described), name)
 
 

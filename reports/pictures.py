@@ -17,7 +17,7 @@ def frames_uri(path: Path) -> str | None:
             image.verify()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-    return _uri(content)
+    return _uri(content, "jpeg")
 
 
 def spectrogram_uri(path: Path) -> str | None:
@@ -33,9 +33,9 @@ def spectrogram_uri(path: Path) -> str | None:
         return None
     colours = (255 * matplotlib.colormaps["magma"](np.linspace(0, 1, 256))[:, :3]).astype(np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(colours[level]).save(buffer, format="JPEG", quality=82)
-    return _uri(buffer.getvalue())
+    Image.fromarray(colours[level]).save(buffer, format="WEBP", quality=72, method=2)
+    return _uri(buffer.getvalue(), "webp")
 
 
-def _uri(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+def _uri(picture: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

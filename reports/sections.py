@@ -86,15 +86,12 @@ def _recall_view(name: str, k: int, results: Results, config: RunConfig) -> Reca
     recalls = _recalls(results, name)
     largest = max([_FAINTEST, *(value for recall in recalls.values() for row in _rows(recall) for value in row)])
     chance, slug = mean_chance(k, galleries), f"r{k}"
+    chances = [chance_recall(k, gallery) if gallery else 0.0 for gallery in galleries]
     return RecallView(
         name=name,
         chance=chance,
         matrices=[_matrix(way, name, slug, recall, titles, rows, largest) for way, recall in recalls.items()],
-        tasks=[
-            _task(task, name, k, slug, recalls, titles, galleries[task], largest)
-            for task in range(len(titles))
-            if max(len(_rows(recall)) for recall in recalls.values()) > 1 and not results.joint_stream
-        ],
+        tasks=[] if results.joint_stream else _tasks(name, slug, recalls, titles, chances, largest),
         kept=[
             _kept(way, name, slug, recall, titles, chance)
             for way, recall in recalls.items()
@@ -115,15 +112,25 @@ def _matrix(
     return Drawn(inline(figure, f"matrix-{slug}-{way}", described), TITLES[way], way)
 
 
-def _task(
-    task: int, name: str, k: int, slug: str, recalls: dict[str, Recall], titles: list[str], gallery: int, largest: float
-) -> Drawn:
-    scores = {way: [row[task] for row in _rows(recall)] for way, recall in recalls.items()}
+def _tasks(
+    name: str, slug: str, recalls: dict[str, Recall], titles: list[str], chances: Sequence[float], largest: float
+) -> list[Drawn]:
     first = 0 if all(recall.before for recall in recalls.values()) else 1
-    chance = chance_recall(k, gallery) if gallery else 0.0
-    figure = figures.task_curve(scores, first, task + 1, chance, largest, titles[task])
-    described = f"{name} of task {task + 1}, {titles[task]}, after each task, in both directions."
-    return Drawn(inline(figure, f"task-{slug}-{task}", described), titles[task])
+    moments = max(len(_rows(recall)) for recall in recalls.values())
+    if moments < 2:
+        return []
+    scores = [
+        figures.TaskScores(
+            title, {way: [row[task] for row in _rows(recall)] for way, recall in recalls.items()}, task + 1, chance
+        )
+        for task, (title, chance) in enumerate(zip(titles, chances, strict=True))
+    ]
+    drawn = figures.task_curves(scores, first, first + moments - 1, largest)
+    described = f"{name} of task {{}}, {{}}, after each task, in both directions."
+    return [
+        Drawn(inline(figure, f"task-{slug}-{task}", described.format(task + 1, title)), title)
+        for task, (title, figure) in enumerate(zip(titles, drawn, strict=True))
+    ]
 
 
 def _kept(way: str, name: str, slug: str, recall: Recall, titles: list[str], chance: float) -> Drawn:

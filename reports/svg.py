@@ -10,13 +10,15 @@ import io
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import matplotlib
 from markupsafe import Markup
+
+from avbench.reports.compact_svg import compact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +36,6 @@ _ATTRIBUTES = {
     *("text-anchor", "dominant-baseline"),
 }
 _PIXELS_PER_POINT = 4 / 3
-_EXCESS_DIGITS = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is enough
 
 
 @contextmanager
@@ -56,6 +57,7 @@ def drawing() -> Iterator[None]:
         "axes.titlesize": 9.5,
         "axes.titlelocation": "left",
         "axes.titlecolor": INK,
+        "axes.titley": 1.0,  # no search for a free place above the axes
         "axes.labelsize": 8.5,
         "grid.color": LINE,
         "grid.linewidth": 0.6,
@@ -83,10 +85,13 @@ def inline(figure: Figure, name: str, title: str) -> Markup:
         name: unique on the page, letters, digits and dashes; prefixes all identifiers.
         title: what the figure shows, for people who don't see it.
     """
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if not axis.get_label_text()):
+        axis.set_label_coords(0, 0)  # or else every number is measured to find a place for the label
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     source = ElementTree.fromstring(buffer.getvalue())
-    target = _rebuilt(source, name, set(re.findall(r"(?<=#)[\w.-]+", buffer.getvalue().decode())))
+    referred = dict.fromkeys(re.findall(r"(?<=#)[\w.-]+", buffer.getvalue().decode()))
+    target = compact(_rebuilt(source, {one: f"{name}-{place}" for place, one in enumerate(referred)}))
     width = float(source.attrib["viewBox"].split()[2]) * _PIXELS_PER_POINT
     for attribute in ("width", "height"):
         target.attrib.pop(attribute, None)
@@ -103,14 +108,16 @@ def label(text: str, longest: int = 22) -> str:
     return clean if len(clean) <= longest else f"{clean[: longest - 1].rstrip()}…"
 
 
-def _rebuilt(source: ElementTree.Element, prefix: str, referred: set[str]) -> ElementTree.Element:
+def _rebuilt(source: ElementTree.Element, names: Mapping[str, str]) -> ElementTree.Element:
     target = ElementTree.Element(_local(source.tag))
     for key, value in source.attrib.items():
         name = _local(key)
-        if name in _ATTRIBUTES and (name != "id" or value in referred):
-            target.attrib[name] = _adapted(name, value, prefix)
+        if name == "id" and value.startswith("matplotlib.axis_"):
+            target.attrib["class"] = "axis"
+        elif name in _ATTRIBUTES and (name != "id" or value in names):
+            target.attrib[name] = _adapted(name, value, names)
     target.text = source.text if _local(source.tag) in {"text", "tspan"} else None
-    target.extend(_rebuilt(child, prefix, referred) for child in source if _local(child.tag) in _ELEMENTS)
+    target.extend(_rebuilt(child, names) for child in source if _local(child.tag) in _ELEMENTS)
     return target
 
 
@@ -118,14 +125,12 @@ def _local(name: object) -> str:
     return str(name).rpartition("}")[2]
 
 
-def _adapted(key: str, value: str, prefix: str) -> str:
+def _adapted(key: str, value: str, names: Mapping[str, str]) -> str:
     if key == "id":
-        return f"{prefix}-{value}"
+        return names[value]
     if key == "href":
-        return f"#{prefix}-{value.removeprefix('#')}"
+        return f"#{names[value.removeprefix('#')]}"
     if key == "style":
         value = re.sub(r"font-family: [^;]*; ", "", value)  # the page has its own
         value = _PLACEHOLDER.sub(lambda match: f"var(--{_VARIABLES[match[0]]})", value)
-    if key in ("d", "x", "y"):
-        value = _EXCESS_DIGITS.sub(r"\1", value)
-    return re.sub(r"url\(#", f"url(#{prefix}-", value)
+    return re.sub(r"url\(#([\w.-]+)\)", lambda match: f"url(#{names[match[1]]})", value)

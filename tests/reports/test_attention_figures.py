@@ -29,7 +29,7 @@ HOSTILE = '<script>alert(1)</script>"onload=x'
 
 def decoded(uri: str) -> NDArray[np.float64]:
     head, _, content = uri.partition(",")
-    assert head == "data:image/jpeg;base64"
+    assert head == "data:image/webp;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("RGB"), dtype=np.float64)
 
 
