@@ -13,9 +13,11 @@ from avbench import downstream_run
 from avbench.errors import DataError
 from avbench.reports.paper.catalogue import ITEMS
 from avbench.reports.paper.document import Table
+from avbench.reports.paper.published import read_published
 from avbench.reports.paper.renderers import render
 from avbench.reproduction import _judge
 from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary
+from avbench.results.schema import Caution
 
 VALUES = {"er": (50.0, 60.0), "stella": (70.0, 72.0)}
 
@@ -61,6 +63,38 @@ def test_means_over_seeds_stand_beside_the_printed_accuracy(folders: dict[str, l
 def test_a_task_by_which_no_run_was_judged_says_so(folders: dict[str, list[Path]]) -> None:
     rows, found = table("table4", folders, "Retrieval after fine-tuning")
     assert rows["ER"][0] == "–" and rows["ER"][1] == "2.26" and found.note == "No run was judged by this task."
+
+
+@pytest.mark.parametrize(
+    ("item", "task", "metrics", "title", "printed"),
+    [
+        ("table4", "segmentation", {"MIoU": 51.5, "F-score": 60.0}, "Audio-video segmentation", "56.59"),
+        ("table8", "events", {"accuracy": 51.5, "event or background": 60.0}, "Event localisation", "56.68"),
+    ],
+)
+def test_segmentation_and_events_stand_beside_their_printed_numbers(
+    folders: dict[str, list[Path]], item: str, task: str, metrics: dict[str, float], title: str, printed: str
+) -> None:
+    seen = "2 of the 5 test videos (40 %) are in the training stream of continual-vs"
+    for place, folder in enumerate(folders["stella"]):
+        shifted = {name: value + place for name, value in metrics.items()}
+        write(folder, result(task, shifted, warnings=[Caution(code="overlap", message=seen)]))
+    rows, found = table(item, folders, title)
+    assert rows["STELLA"] == ["52.00", printed] and rows["ER"][0] == "–"
+    assert "noise (synthetic), 2 test examples" in found.note and found.note.count(seen) == 1
+
+
+def test_every_column_that_was_printed_has_a_number_for_every_method() -> None:
+    for name, bench in (("table4", "continual-vs"), ("table8", "continual-vs"), ("table8", "continual-as")):
+        item = ITEMS[name]
+        rows = [section.rows for file in item.published for section in read_published(file, bench)]
+        columns = [column.published for judged in item.judged for column in judged.columns]
+        printed = [column for column in columns if any(column in row for one in rows for row in one.values())]
+        assert printed, name
+        for column in printed:
+            (one,) = [one for one in rows if any(column in row for row in one.values())]
+            lacking = {variant.label for variant in item.variants if one.get(variant.label, {}).get(column) is None}
+            assert lacking <= {"Multitask"}, (name, column)  # not printed for retrieval
 
 
 def test_a_and_f_after_every_task(folders: dict[str, list[Path]]) -> None:
