@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from avbench.batch import Batch
 from avbench.config import ClipShape, RunConfig, validate
 from avbench.cores import available_cores
 from avbench.data.cache import ClipCache
@@ -24,8 +23,8 @@ from avbench.data.prepare import prepare
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.data.store import ClipStore
 from avbench.errors import DataError
+from avbench.evaluation.embedded import embedded
 from avbench.evaluation.retrieval import require_finite
-from avbench.training.loader import make_loader
 
 if TYPE_CHECKING:
     from avbench.benchmarks.plugin import BenchmarkPlugin
@@ -91,7 +90,7 @@ def embed_benchmark(
                 known.streams.append(stream)
     store, unreadable = plugin.store_of(list(clips), preparing)
     config = plugin.config
-    audio, video = _embed(net, store, device, config.evaluation.batch_size, config.workers, embedding)
+    audio, video = _embed(net, store, device, config.evaluation.batch_size, config.workers, config.precision, embedding)
     described = [clips[clip_id] for clip_id in store.clip_ids]
     return Embeddings(
         clip_ids=store.clip_ids,
@@ -119,6 +118,7 @@ def embed_folder(
     jobs: int = 0,
     skip_unreadable: bool = False,
     progress: Progress | None = None,
+    precision: str = "fp32",
 ) -> Embeddings:
     """Every media file of a folder and the folders below it, in the evaluation view, in the order of names.
 
@@ -128,6 +128,7 @@ def embed_folder(
         stored: how clips are prepared and sampled, see `stored_as`.
         jobs: processes that decode; 0 takes all cores.
         skip_unreadable: leave files out that can't be read, instead of refusing.
+        precision: what the network computes in, "fp32" or "bf16", as its run did.
 
     Raises:
         DataError: the folder holds no media file, or one that can't be read.
@@ -149,7 +150,7 @@ def embed_folder(
                 raise DataError(_refusal(unreadable))
             if report.ready:
                 store = ClipStore(cache, report.ready, preprocessing, sampling, net.shape)
-                found.append(_embed(net, store, device, BATCH, 0, None))
+                found.append(_embed(net, store, device, BATCH, 0, precision, None))
                 ready += report.ready
         if progress is not None:
             progress(len(ready) + len(unreadable), len(files))
@@ -208,20 +209,23 @@ def stored_as(config: RunConfig | None, shape: ClipShape) -> tuple[Preprocessing
     return preprocessing, sampling
 
 
-@torch.no_grad()
 def _embed(
-    net: AudioVideoMAE, store: ClipStore, device: torch.device, size: int, workers: int, progress: Progress | None
+    net: AudioVideoMAE,
+    store: ClipStore,
+    device: torch.device,
+    size: int,
+    workers: int,
+    precision: str,
+    progress: Progress | None,
 ) -> tuple[Tensor, Tensor]:
     """Audio and video embeddings (N, D) of all clips of a store, on the CPU."""
     found = []
     with _evaluating(net, device):
         rows = range(len(store))
-        batches = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
-        for number, wire in enumerate(make_loader(store, batches, workers, pin=device.type == "cuda"), 1):
-            embedded = net.embed(Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], device))
-            found.append([one.float().cpu() for one in embedded])
+        for batch in embedded(net, store, rows, device, batch_size=size, workers=workers, precision=precision):
+            found.append([one.cpu() for one in batch])
             if progress is not None:
-                progress(min(number * size, len(store)), len(store))
+                progress(min(len(found) * size, len(store)), len(store))
     if not found:
         raise DataError("there is no clip to embed; the streams hold none that can be read")
     audio, video = (torch.cat(list(parts)) for parts in zip(*found, strict=True))

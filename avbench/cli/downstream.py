@@ -67,6 +67,16 @@ def evaluate(
         typer.Option("--set", metavar="NAME=VALUE", help="Set one option of the task, such as epochs=5. Repeatable."),
     ] = None,
     device: Device = None,
+    feature_memory: Annotated[
+        float | None,
+        typer.Option(
+            "--feature-memory",
+            min=0,
+            max=2**20,
+            metavar="GIB",
+            help="Memory for what a frozen backbone says of the clips; 2 if not given. Less is slower, and the same.",
+        ),
+    ] = None,
 ) -> None:
     """Learn a downstream task on the backbone of a run, test it, and add the result to the run and its report."""
     options: dict[str, Any] = {}
@@ -74,6 +84,7 @@ def evaluate(
         options = merge(options, parse_override(text))
     registry.find("downstream", task)  # a mistyped name: at once, not after seconds of loading
     root = _root(data_root)
+    memory = None if feature_memory is None else int(feature_memory * 2**30)
     invocation: Invocation = ctx.obj
     invocation.kept = AGAIN
     screen = console.output()
@@ -81,7 +92,7 @@ def evaluate(
         from avbench import downstream_run as work
         from avbench.runner import Run
 
-        request = work.Request(task, root, backbone.value, checkpoint.value, variant, options, device)
+        request = work.Request(task, root, backbone.value, checkpoint.value, variant, options, device, memory)
     with _progress(screen) as shown:
         result = work.evaluate(directory, request, [shown])
     _show(screen, result)

@@ -132,10 +132,10 @@ def _of_folder(opened: Opened, folder: Path, device: str | None, jobs: int, skip
     if not folder.is_dir():
         raise DataError(f"--clips {folder}: there is no such folder")
     stored = stored_as(opened.config, opened.clip)
+    precision = "fp32" if opened.config is None else opened.config.precision
     with counting(screen, "embedding clips") as count:
-        return embed_folder(
-            opened.network(), folder, stored, resolve_device(device or "auto"), jobs, skip_unreadable, count
-        )
+        on = resolve_device(device or "auto")
+        return embed_folder(opened.network(), folder, stored, on, jobs, skip_unreadable, count, precision)
 
 
 def _of_benchmark(

@@ -11,9 +11,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from avbench.errors import RunDirectoryError
 from avbench.results.schema import Caution, Count, Percent, Provenance, Quarantined, Record, TaskCoverage
+from avbench.wording import shortened
 
 SCHEMA_VERSION = 1
 FOLDER = "downstream"  # of a run directory
+NO_PROTOCOL = frozenset({"kept_features"})  # an option of earlier results that decided on memory alone
 
 Backbone = Literal["trained", "base", "random"]  # as the run left it, as it began, and random weights of the same size
 
@@ -133,6 +135,29 @@ class DownstreamResult(Record):
     def to_json(self) -> str:
         """The text of the file."""
         return self.model_dump_json(indent=1) + "\n"
+
+
+def identity(result: DownstreamResult) -> dict[str, Any]:
+    """What was measured, by what it is called: two results can be compared only where all of it is equal."""
+    options = {f"option {name}": value for name, value in result.options.items() if name not in NO_PROTOCOL}
+    examples = result.provenance.clip_list_hash or result.examples
+    return {
+        "task": result.task,
+        "version of the task": result.task_version,
+        "variant": result.variant,
+        "data set": result.dataset,
+        "examples": examples,
+    } | options
+
+
+def unlike(first: DownstreamResult, second: DownstreamResult) -> list[str]:
+    """The names of what keeps two results from being compared, each with both values where they are short."""
+    one, two = identity(first), identity(second)
+    apart = [name for name in {**one, **two} if one.get(name) != two.get(name)]
+    return [
+        name if name == "examples" else f"{name} ({shortened(one.get(name))}, {shortened(two.get(name))})"
+        for name in apart
+    ]
 
 
 def result_name(task: str, variant: str = "paper", backbone: Backbone = "trained", every: bool = False) -> str:

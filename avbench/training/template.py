@@ -7,7 +7,6 @@ ours, because Avalanche's loader drops seeds and its optimizer handling wipes Ad
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from avbench.batch import Batch
 from avbench.config import EvaluationConfig, TrainingConfig
 from avbench.data.store import rows_of
 from avbench.model.mae import AudioVideoMAE
+from avbench.model.precision import computing_in
 from avbench.training import hook_results as returned
 from avbench.training.compute import ComputeMeter
 from avbench.training.generators import Generators
@@ -217,7 +217,7 @@ class AudioVideoPretraining(BaseSGDTemplate):
 
     def autocast(self) -> Any:
         """The arithmetic of forward passes."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
+        return computing_in(self.precision, self.device)
 
     # --- evaluation ---------------------------------------------------------------------------------------------------
 

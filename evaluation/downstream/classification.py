@@ -24,7 +24,8 @@ from avbench.benchmarks.streams import EVALUATION, TRAIN, Clip, Coverage
 from avbench.config import Count, Positive, Section, merge
 from avbench.data.prepare import Progress
 from avbench.errors import DataError, UsageError
-from avbench.evaluation.downstream.average_precision import mean_average_precision
+from avbench.evaluation.downstream.average_precision import MeanAveragePrecision
+from avbench.evaluation.downstream.pooled import pooled_joint
 from avbench.evaluation.downstream.probe import Judgement, ProbeOptions, ProbeTask
 from avbench.evaluation.downstream.task import Place, Split, Splits
 from avbench.evaluation.downstream.views import SingleViews, SpreadViews
@@ -147,8 +148,7 @@ class Classification(ProbeTask):
 
     def encode(self, net: AudioVideoMAE, batch: Batch) -> Tensor:
         """Mean audio and mean video token of the unmasked joint path behind its final norm: (clips, 2 D)."""
-        fused = net.fuse(*net.encode_tokens(batch))
-        return torch.cat([net.fusion.finish("joint", tokens).float().mean(dim=1) for tokens in fused], dim=1)
+        return pooled_joint(net, batch)
 
     def head(self, net: AudioVideoMAE) -> nn.Module:
         """Linear and tanh, Linear, LayerNorm, GELU, Linear to the classes (released code), or one linear layer."""
@@ -175,7 +175,7 @@ class Classification(ProbeTask):
                 examples=len(truth),
                 outcomes={},
                 chance={"mAP": 100 * float(truth[:, there].mean())},
-                pooled={"mAP": lambda rows: mean_average_precision(scores[rows], truth[rows])},
+                pooled={"mAP": MeanAveragePrecision(scores, truth)},
             )
         right = predictions.argmax(dim=1) == targets
         largest = float(targets.bincount().max()) / len(targets)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from avbench.errors import RunDirectoryError, UsageError
 from avbench.evaluation import statistics
 from avbench.evaluation.statistics import Estimate, Hits
-from avbench.results.downstream import FOLDER, DownstreamResult, parse_downstream
+from avbench.results.downstream import FOLDER, DownstreamResult, parse_downstream, unlike
 
 
 def load(runs: Sequence[Path | str], name: str) -> list[DownstreamResult]:
@@ -62,11 +62,11 @@ def _shared(results: Sequence[DownstreamResult], metric: str) -> NDArray[np.int6
     """The test examples for which the metric is defined everywhere."""
     first = results[0]
     for other in results[1:]:
-        same = other.task == first.task and other.options == first.options and other.variant == first.variant
-        if not same or other.provenance.clip_list_hash != first.provenance.clip_list_hash:
+        if apart := unlike(first, other):
             raise UsageError(
-                f"{first.name} (seed {first.seed}) and {other.name} (seed {other.seed}) were not measured alike: task, "
-                "options and examples must be the same; repeat one with the other's --set and --variant"
+                f"{first.name} (seed {first.seed}) and {other.name} (seed {other.seed}) were not measured alike: they "
+                f"differ in {', '.join(apart)}; repeat `avbench eval` of one as the other was made, with its --set, "
+                "--variant and --data-root"
             )
     if lacking := [result for result in results if metric not in result.final.outcomes]:
         known = ", ".join(lacking[0].final.outcomes) or "none"

@@ -26,6 +26,7 @@ from avbench.data.cache import ClipCache
 from avbench.data.prepare import PrepareReport, Progress
 from avbench.errors import DataError
 from avbench.evaluation.downstream.classification import ClassificationHead
+from avbench.evaluation.downstream.pooled import pooled_joint
 from avbench.evaluation.downstream.probe import Judgement, ProbeOptions, ProbeTask
 from avbench.evaluation.downstream.task import Place, Split, Splits
 from avbench.model.mae import AudioVideoMAE
@@ -141,8 +142,7 @@ class EventLocalisation(ProbeTask):
 
     def encode(self, net: AudioVideoMAE, batch: Batch) -> Tensor:
         """Mean audio and mean video token of a segment's joint path behind its final norm: (segments, 2 D)."""
-        fused = net.fuse(*net.encode_tokens(batch))
-        return torch.cat([net.fusion.finish("joint", tokens).float().mean(dim=1) for tokens in fused], dim=1)
+        return pooled_joint(net, batch)
 
     def head(self, net: AudioVideoMAE) -> nn.Module:
         """That of classification, or one linear layer, applied to every segment alone."""

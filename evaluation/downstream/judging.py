@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.stats import t as student
 
-from avbench.evaluation.downstream.task import Floats, Rows, Scores, Split
+from avbench.evaluation.downstream.task import Floats, Rows, Scores, Split, undefined
 from avbench.evaluation.forgetting import summarise
 from avbench.results.downstream import Epoch, Evaluation, Score, Summary
 from avbench.seeding import derive_seed
@@ -15,15 +15,20 @@ from avbench.seeding import derive_seed
 RESAMPLINGS = 200  # of the test examples, for metrics that are no means
 
 
-def evaluation_of(scores: Scores, test: Split, after: int, tasks: int) -> Evaluation:
+def evaluation_of(
+    scores: Scores, test: Split, after: int, tasks: int, check_stop: Callable[[], None] = lambda: None
+) -> Evaluation:
     """What is saved of the scores of a backbone after `after` experiences.
 
     Args:
         tasks: of the continual stream.
+        check_stop: called between resamplings of a metric that is no mean, which take a while.
+
+    Raises:
+        DataError: a metric has a value for none of the test examples.
     """
-    everyone = np.arange(len(test))
-    found = {name: _mean_score(values, scores.chance[name]) for name, values in scores.outcomes.items()}
-    found |= {name: _pooled_score(scores, name, everyone) for name in scores.pooled}
+    found = {name: _mean_score(scores, name) for name in scores.outcomes}
+    found |= {name: _pooled_score(scores, name, np.arange(len(test)), check_stop) for name in scores.pooled}
     groups = _groups(test, tasks)
     per_task = {name: [_value(scores, name, rows) for rows in groups] for name in found} if groups else {}
     return Evaluation(
@@ -58,9 +63,12 @@ def _value(scores: Scores, name: str, rows: Rows) -> float | None:
     return None if np.isnan(values).all() else float(np.nanmean(values))
 
 
-def _mean_score(values: Floats, chance: float) -> Score:
+def _mean_score(scores: Scores, name: str) -> Score:
     """Mean and Student's interval for other examples; of a single example the interval is everything."""
-    known = values[~np.isnan(values)]
+    values: Floats = scores.outcomes[name]
+    known, chance = values[~np.isnan(values)], scores.chance[name]
+    if not len(known):
+        raise undefined(name, f"{len(values):,} test examples")
     mean = float(known.mean())
     if len(known) < 2:
         return Score(value=mean, low=0.0, high=100.0, chance=chance)
@@ -68,12 +76,17 @@ def _mean_score(values: Floats, chance: float) -> Score:
     return Score(value=mean, low=max(0.0, mean - half), high=min(100.0, mean + half), chance=chance)
 
 
-def _pooled_score(scores: Scores, name: str, everyone: Rows) -> Score:
+def _pooled_score(scores: Scores, name: str, everyone: Rows, check_stop: Callable[[], None]) -> Score:
     """The score and the percentile interval of the bootstrap over examples."""
-    random = np.random.default_rng(derive_seed(0, "downstream", "bootstrap", name))
-    drawn = [scores.pooled[name](random.choice(everyone, len(everyone))) for _ in range(RESAMPLINGS)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
     value = scores.pooled[name](everyone)
+    if np.isnan(value):
+        raise undefined(name, f"{len(everyone):,} test examples")
+    random = np.random.default_rng(derive_seed(0, "downstream", "bootstrap", name))
+    drawn = []
+    for _ in range(RESAMPLINGS):
+        check_stop()
+        drawn.append(scores.pooled[name](random.choice(everyone, len(everyone))))
+    low, high = np.percentile(drawn, [2.5, 97.5])
     return Score(value=value, low=float(low), high=float(high), chance=scores.chance[name])
 
 

@@ -1,29 +1,39 @@
 """Learning a head on a frozen backbone: the one training loop of downstream tasks.
 
-The backbone never changes, so what it says of a fixed view is computed once per example and kept, where that fits into
-memory. The head is trained with AdamW and a cosine schedule (STELLA, Table 6), chosen by its score on the validation
-examples, and only then, once, tested. The released code chooses by the test examples instead; `selection=test` does so,
-and the results say it.
+The backbone never changes, so what it says of a fixed view that every epoch asks for is computed once per example and
+kept, where that fits into memory. The head is trained with AdamW and a cosine schedule (STELLA, Table 6), chosen by its
+score on the validation examples, and only then, once, tested. The released code chooses by the test examples instead;
+`selection=test` does so, and the results say it.
 """
 
 from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from functools import partial
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from avbench.batch import Batch
 from avbench.config import BelowOne, Count, Positive, Section
 from avbench.errors import AvbenchError, UsageError
-from avbench.evaluation.downstream.task import DownstreamTask, Floats, Rows, Scores, Split, Splits, Workbench
+from avbench.evaluation.downstream.features import Features, Room
+from avbench.evaluation.downstream.task import (
+    DownstreamTask,
+    Floats,
+    Rows,
+    Scores,
+    Split,
+    Splits,
+    Workbench,
+    undefined,
+)
 from avbench.model.mae import AudioVideoMAE
 
 
@@ -35,10 +45,18 @@ class ProbeOptions(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1000)] = 5e-4  # highest; cosine to zero after the warm-up
     betas: tuple[BelowOne, BelowOne] = (0.95, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 5e-6  # decoupled
-    warmup_epochs: Count = 3
+    warmup_epochs: Count = 3  # of a rate that rises to the highest
     selection: Literal["validation", "last", "test"] = "validation"  # which epoch's head is tested
     training_views: Literal["random", "fixed"] = "random"  # augmented anew in every epoch, or the view of evaluation
-    kept_features: Annotated[int, Field(ge=0)] = 2**31  # bytes; above, features of a split are computed in every epoch
+
+    @model_validator(mode="after")
+    def _the_rate_rises_and_falls(self) -> ProbeOptions:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs = {self.warmup_epochs} is not below epochs = {self.epochs}: the learning rate would "
+                f"rise and never fall; give at most --set warmup_epochs={self.epochs - 1} with it, or more epochs"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -51,10 +69,17 @@ class Judgement:
     pooled: Mapping[str, Callable[[Rows], float]] = field(default_factory=dict)
 
     def value(self, metric: str) -> float:
-        """The score of a metric in percent."""
+        """The score of a metric in percent.
+
+        Raises:
+            DataError: no example has a value.
+        """
         if metric in self.pooled:
             return self.pooled[metric](np.arange(self.examples))
-        return float(np.nanmean(self.outcomes[metric]))
+        known = self.outcomes[metric][~np.isnan(self.outcomes[metric])]
+        if not len(known):
+            raise undefined(metric, f"{self.examples} examples that are to choose the epoch")
+        return float(known.mean())
 
 
 class ProbeTask(DownstreamTask):
@@ -107,17 +132,20 @@ class _Probe:
         betas, decay = self.options.betas, self.options.weight_decay
         rate = self.options.learning_rate
         self.optimizer = torch.optim.AdamW(self.head.parameters(), lr=rate, betas=betas, weight_decay=decay)
-        self.features = {"validation": _Features(task, net, splits.validation, bench)}
-        if self.options.selection == "test":
-            self.features["test"] = _Features(task, net, splits.test, bench)
+        encode, room = partial(task.encode, self.net), Room(bench.feature_memory)
+        self.train = Features(encode, splits.train, bench, room)
+        # What is asked for in every epoch is kept; the test examples are asked for once, unless they choose.
+        again = dict.fromkeys(self._chosen_by(), room)
+        self.tested = {
+            name: Features(encode, getattr(splits, name), bench, again.get(name)) for name in {**again, "test": None}
+        }
 
     def run(self) -> Scores:
         """Train, choose, test."""
-        train = _Features(self.task, self.net, self.splits.train, self.bench)
         history: list[dict[str, float]] = []
         best, kept = 0, self._state()
         for epoch in range(1, self.options.epochs + 1):
-            found = {"loss": self._train_epoch(train, epoch)}
+            found = {"loss": self._train_epoch(epoch)}
             found |= {name: self._judge(name).value(self.task.metrics[0]) for name in self._chosen_by()}
             history.append(found)
             self.bench.announce("epoch", epoch=epoch, epochs=self.options.epochs, **found)
@@ -138,23 +166,24 @@ class _Probe:
     def _state(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.head.state_dict().items()}
 
-    def _train_epoch(self, train: _Features, epoch: int) -> float:
+    def _train_epoch(self, epoch: int) -> float:
         generator = self.bench.generator("epoch", epoch)
-        order = torch.randperm(len(train), generator=generator)
-        draws = torch.randint(2**62, (len(train),), generator=generator)
+        count = len(self.splits.train)
+        order = torch.randperm(count, generator=generator)
+        draws = torch.randint(2**62, (count,), generator=generator)
         batches = order.split(self.options.batch_size)
         self.head.train()
         total = torch.zeros((), device=self.bench.device)
-        for number, rows in enumerate(batches):
+        seen = self.train.batches(batches, draws if self.options.training_views == "random" else None)
+        for number, (rows, features) in enumerate(zip(batches, seen, strict=True)):
             self._set_rate((epoch - 1) * len(batches) + number, len(batches))
-            seeds = draws[rows] if self.options.training_views == "random" else None
-            output = self.head(train.of(rows, seeds))
+            output = self.head(features)
             loss = self.task.loss(output, self.splits.train.targets[rows].to(self.bench.device))
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
             total += loss.detach() * len(rows)
-        mean = float(total) / len(train)
+        mean = float(total) / count
         if not math.isfinite(mean):
             raise AvbenchError(
                 f"the loss of the head is not finite in epoch {epoch}; lower it with --set learning_rate="
@@ -170,64 +199,7 @@ class _Probe:
     @torch.no_grad()
     def _judge(self, name: str) -> Judgement:
         split: Split = getattr(self.splits, name)
-        if name not in self.features:
-            self.features[name] = _Features(self.task, self.net, split, self.bench)
         self.head.eval()
         batches = torch.arange(len(split)).split(self.options.batch_size)
-        predictions = [self.task.predict(self.head(self.features[name].of(rows))).cpu() for rows in batches]
+        predictions = [self.task.predict(self.head(seen)).cpu() for seen in self.tested[name].batches(batches)]
         return self.task.score(torch.cat(predictions), split.targets)
-
-
-class _Features:
-    """What the frozen backbone says of the examples of a split: (rows, V, ...) on the device."""
-
-    def __init__(self, task: ProbeTask, net: AudioVideoMAE, split: Split, bench: Workbench) -> None:
-        self.task, self.net, self.split, self.bench = task, net, split, bench
-        self._limit: int = task.options.kept_features
-        self._kept: Tensor | None = None
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def of(self, rows: Tensor, draws: Tensor | None = None) -> Tensor:
-        """The features of some examples in their fixed views, or in the random ones that follow from `draws`."""
-        self.bench.check_stop()
-        if draws is not None:
-            return self._compute(list(zip(rows.tolist(), draws.tolist(), strict=True)))
-        if self._kept is None:
-            self._kept = self._compute_all()
-        if not len(self._kept):
-            return self._compute(rows.tolist())
-        return self._kept[rows].to(self.bench.device)
-
-    def _compute_all(self) -> Tensor:
-        """Those of all examples on the CPU, or none of them where they would take too much memory."""
-        kept: Tensor | None = None
-        for start, rows in self._batches():
-            found = self._compute(rows).cpu()
-            if kept is None:
-                if found[0].nbytes * len(self) > self._limit:
-                    return found[:0]
-                kept = found.new_empty(len(self), *found.shape[1:])
-            kept[start : start + len(rows)] = found
-            self.bench.announce("features", done=start + len(rows), total=len(self))
-            self.bench.check_stop()
-        assert kept is not None
-        return kept
-
-    def _batches(self) -> Iterator[tuple[int, list[int]]]:
-        size = self.bench.config.evaluation.batch_size
-        for start in range(0, len(self), size):
-            yield start, list(range(start, min(start + size, len(self))))
-
-    @torch.no_grad()
-    def _compute(self, keys: list[Any]) -> Tensor:
-        views = [self.split.views[key] for key in keys]
-        audio, video = (torch.cat([view[name] for view in views]) for name in ("audio", "video"))
-        names = [f"{number}" for number in range(len(audio))]
-        device = self.bench.device
-        bf16 = self.bench.config.precision == "bf16"
-        with torch.autocast(device.type, torch.bfloat16) if bf16 else nullcontext():
-            found = self.task.encode(self.net, Batch.from_wire(audio, video, names, device)).float()
-        features: Tensor = found.unflatten(0, (len(views), -1))
-        return features

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 
-from avbench.batch import Batch
 from avbench.benchmarks.another_world import another_world
 from avbench.benchmarks.continual_synth import ContinualSynth
 from avbench.benchmarks.dataset_clips import DatasetClips
@@ -24,10 +22,11 @@ from avbench.benchmarks.overlap import listed_videos
 from avbench.benchmarks.streams import Clip, Coverage, build_scenario
 from avbench.config import Positive, Section
 from avbench.data.prepare import Progress
-from avbench.data.store import ClipStore, collate
+from avbench.data.store import ClipStore
 from avbench.evaluation.chance import chance_recall
 from avbench.evaluation.downstream.task import DownstreamTask, Place, Scores, Split, Splits, Workbench
 from avbench.evaluation.downstream.views import SingleViews
+from avbench.evaluation.embedded import embedded
 from avbench.evaluation.retrieval import DIRECTIONS, ranks
 from avbench.model.mae import AudioVideoMAE
 from avbench.seeding import derive_seed
@@ -175,19 +174,15 @@ def _store(split: Split) -> ClipStore:
     return split.views.store
 
 
-@torch.no_grad()
 def _embed(net: AudioVideoMAE, split: Split, bench: Workbench) -> tuple[torch.Tensor, torch.Tensor]:
     """Retrieval embeddings of a split's clips, audio and video (N, D)."""
-    net.eval()
-    store, size = _store(split), bench.config.evaluation.batch_size
     assert isinstance(split.views, SingleViews)
-    found = []
-    for rows in torch.tensor(split.views.rows).split(size):
+    config, found = bench.config, []
+    how: dict[str, Any] = {"workers": config.workers, "precision": config.precision}
+    how["batch_size"] = config.evaluation.batch_size
+    for batch in embedded(net.eval(), split.views.store, split.views.rows, bench.device, **how):
         bench.check_stop()
-        wire = collate([store[row] for row in rows.tolist()])
-        batch = Batch.from_wire(wire["audio"], wire["video"], wire["clip_id"], bench.device)
-        with torch.autocast(bench.device.type, torch.bfloat16) if bench.config.precision == "bf16" else nullcontext():
-            found.append(net.embed(batch))
+        found.append(batch)
     audio, video = zip(*found, strict=True)
     return torch.cat(audio), torch.cat(video)
 

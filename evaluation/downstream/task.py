@@ -36,12 +36,14 @@ from avbench.benchmarks.plugin import BenchmarkPlugin
 from avbench.benchmarks.streams import Coverage
 from avbench.config import RunConfig, Section
 from avbench.data.prepare import Progress
+from avbench.errors import DataError
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.matching import AudioVideoMatching
 from avbench.seeding import derive_seed
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+FEATURE_MEMORY = 2**31  # bytes
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Workbench:
         check_stop: called between batches; raises `Interrupted` when the user asked to stop. Nothing is written then.
         matching: the matching module trained beside the backbone, and the temperature of its importance scores; None
             where the run keeps none of that moment.
+        feature_memory: bytes that features of a frozen backbone may take, those of all splits of an evaluation
+            together; what does not fit is computed whenever it is asked for. No part of the protocol.
     """
 
     config: RunConfig
@@ -147,6 +151,7 @@ class Workbench:
     announce: Callable[..., None] = lambda *args, **values: None
     check_stop: Callable[[], None] = lambda: None
     matching: tuple[AudioVideoMatching, float] | None = None
+    feature_memory: int = FEATURE_MEMORY
 
     def generator(self, *names: str | int) -> torch.Generator:
         """A CPU generator for one purpose, the same for the same seed and names."""
@@ -221,3 +226,15 @@ class DownstreamTask(ABC):
         Args:
             net: a copy for this evaluation alone, on `bench.device`; a task may train it.
         """
+
+
+def undefined(metric: str, examples: str) -> DataError:
+    """What to raise where no example has a value of a metric.
+
+    Args:
+        examples: how many they are, and of what, such as "12 test examples".
+    """
+    return DataError(
+        f"{metric!r} is defined for none of the {examples}, so it has no score: there is nothing in them to be right "
+        "or wrong about, as where no mask marks anything; check their annotations, or judge more examples"
+    )

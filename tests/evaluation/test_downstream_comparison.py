@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avbench.errors import RunDirectoryError, UsageError
+from avbench.errors import DataError, Interrupted, RunDirectoryError, UsageError
 from avbench.evaluation.downstream.comparison import difference, estimate, load
 from avbench.evaluation.downstream.judging import evaluation_of, summaries
-from avbench.evaluation.downstream.task import Scores, Split
-from avbench.results.downstream import DownstreamResult, Evaluation, Score
+from avbench.evaluation.downstream.task import Rows, Scores, Split
+from avbench.results.downstream import DownstreamResult, Evaluation, Score, unlike
 from avbench.results.schema import Provenance
 
 RANDOM = np.random.default_rng(1)
@@ -65,6 +65,29 @@ def test_what_was_not_measured_alike_is_not_compared() -> None:
         estimate([result(0, hits(0.5))], "mAP")
 
 
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"task_version": "999"}, r"version of the task \('1', '999'\)"),
+        ({"dataset": "another"}, r"data set \('noise', 'another'\)"),
+        ({"options": {"epochs": 3}}, r"option epochs \(None, 3\)"),
+        ({"variant": "flava"}, r"variant \('paper', 'flava'\)"),
+        ({"task": "events"}, r"task \('classification', 'events'\)"),
+    ],
+)
+def test_what_keeps_two_results_apart_is_named(changes: dict[str, Any], named: str) -> None:
+    first, other = result(0, hits(0.5)), result(0, hits(0.5), **changes)
+    with pytest.raises(UsageError, match=f"not measured alike: they differ in {named};"):
+        difference([first], [other], "top-1")
+    assert unlike(first, first) == [] and len(unlike(first, other)) == 1
+
+
+def test_the_memory_of_earlier_results_keeps_nothing_apart() -> None:
+    """It was saved among the options, although no score depends on it."""
+    first, other = result(0, hits(0.5), options={"kept_features": 0}), result(0, hits(0.5))
+    assert difference([first], [other], "top-1").value is not None
+
+
 def test_a_missing_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError, match=r"retrieval\.json.*avbench eval"):
         load([tmp_path], "retrieval")
@@ -103,6 +126,32 @@ def test_pooled_metrics_are_resampled_and_computed_per_task() -> None:
     found = evaluation_of(scores, split(12, 3), 1, 3)
     assert found.scores["top"].value == 11 and found.per_task["top"] == [3, 7, 11]
     assert found.scores["top"].low < found.scores["top"].high == 11
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_metric_that_no_test_example_has_is_one_message(pooled: bool) -> None:
+    nothing = np.full(6, np.nan)
+    score = {"a": lambda rows: float("nan")}
+    scores = Scores({}, {"a": 3.0}, pooled=score) if pooled else Scores({"a": nothing}, {"a": 3.0})
+    with pytest.raises(DataError, match=r"'a' is defined for none of the 6 test examples.*no mask marks anything"):
+        evaluation_of(scores, split(6, 2), 4, 2)
+
+
+def test_resampling_stops_when_asked_to() -> None:
+    asked, computed = list[int](), list[int]()
+
+    def check_stop() -> None:
+        asked.append(len(computed))
+        if len(asked) == 3:
+            raise Interrupted("enough")
+
+    def metric(rows: Rows) -> float:
+        computed.append(len(rows))
+        return 1.0
+
+    with pytest.raises(Interrupted):
+        evaluation_of(Scores({}, {"a": 3.0}, pooled={"a": metric}), split(6, 2), 4, 2, check_stop)
+    assert asked == [1, 2, 3] and computed == [6, 6, 6]
 
 
 def test_accuracy_and_forgetting_of_a_known_matrix() -> None:

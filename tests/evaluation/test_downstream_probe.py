@@ -12,8 +12,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from avbench.batch import Batch
-from avbench.config import RunConfig
-from avbench.errors import Interrupted, UsageError
+from avbench.config import RunConfig, validate
+from avbench.errors import DataError, Interrupted, UsageError
 from avbench.evaluation.downstream.probe import Judgement, ProbeOptions, ProbeTask
 from avbench.evaluation.downstream.task import Split, Splits, Workbench
 from avbench.model.mae import AudioVideoMAE
@@ -152,10 +152,72 @@ def test_fixed_views_are_encoded_once_and_random_ones_anew_in_every_epoch() -> N
 
 
 def test_features_that_are_not_kept_give_the_same_scores() -> None:
-    kept, anew = TwoClasses(training_views="fixed"), TwoClasses(training_views="fixed", kept_features=0)
-    one, two = (task.evaluate(net(), task.splits(), bench()) for task in (kept, anew))
+    kept, anew = TwoClasses(training_views="fixed"), TwoClasses(training_views="fixed")
+    one = kept.evaluate(net(), kept.splits(), bench())
+    two = anew.evaluate(net(), anew.splits(), bench(feature_memory=0))
     assert anew.encoded > kept.encoded
     assert [epoch["loss"] for epoch in one.history] == pytest.approx([epoch["loss"] for epoch in two.history], rel=1e-5)
+
+
+def test_one_memory_serves_all_splits_and_the_test_is_not_kept() -> None:
+    each = 4 * MODEL.width  # bytes of an example's features
+    for examples, encoded in ((22 + 8, 22 + 8 + 12), (22 + 7, 22 + 4 * 8 + 12)):
+        task = TwoClasses(training_views="fixed")
+        backbone = net()
+        tried = 8 if examples < 30 else 0  # before it is known that they do not fit
+        task.evaluate(backbone, task.splits(), bench(feature_memory=examples * each))
+        assert task.encoded == encoded + tried
+
+
+def test_memory_is_no_part_of_the_protocol() -> None:
+    assert "kept_features" not in ProbeOptions.model_fields and bench().feature_memory == 2**31
+
+
+@pytest.mark.parametrize("views", ["random", "fixed"])
+def test_loader_processes_decode_and_change_no_bit(views: str) -> None:
+    results = []
+    for workers in (0, 2):
+        task = TwoClasses(training_views=views, epochs=2)
+        splits = task.splits()
+        config = CONFIG.model_copy(update={"workers": workers})
+        scores = task.evaluate(net(), splits, Workbench(config, torch.device("cpu"), 0))
+        results.append((scores.history, scores.outcomes["top-1"].tolist()))
+        assert isinstance(splits.train.views, Views) and bool(splits.train.views.asked) == (workers == 0)
+    assert results[0] == results[1]
+
+
+def test_a_batch_of_random_views_is_asked_for_by_row_and_draw() -> None:
+    """Each example once an epoch, under another draw in each."""
+    task = TwoClasses(epochs=2)
+    splits = task.splits()
+    task.evaluate(net(), splits, bench())
+    assert isinstance(splits.train.views, Views)
+    first, second = splits.train.views.asked[:22], splits.train.views.asked[22:]
+    assert sorted(row for row, _ in first) == sorted(row for row, _ in second) == list(range(22))
+    assert not {draw for _, draw in first} & {draw for _, draw in second}
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(2, 3), (3, 3), (1, 1)])
+def test_a_warm_up_that_never_ends_is_refused(epochs: int, warmup: int) -> None:
+    message = rf"warmup_epochs = {warmup} is not below epochs = {epochs}.*--set warmup_epochs={epochs - 1} "
+    with pytest.raises(UsageError, match=message):
+        validate(ProbeOptions, {"epochs": epochs, "warmup_epochs": warmup}, "")
+    assert validate(ProbeOptions, {"epochs": epochs, "warmup_epochs": epochs - 1}, "")
+
+
+def test_few_epochs_alone_are_refused_with_what_to_set() -> None:
+    with pytest.raises(UsageError, match=r"warmup_epochs = 3 .* epochs = 2.*--set warmup_epochs=1 "):
+        validate(ProbeOptions, {"epochs": 2}, "")
+
+
+def test_a_metric_that_no_example_has_chooses_no_epoch() -> None:
+    class Undefined(TwoClasses):
+        def score(self, predictions: Tensor, targets: Tensor) -> Judgement:
+            return Judgement(len(targets), {"top-1": np.full(len(targets), np.nan)}, {"top-1": 50.0})
+
+    task = Undefined()
+    with pytest.raises(DataError, match="'top-1' is defined for none of the 8 examples"):
+        task.evaluate(net(), task.splits(), bench())
 
 
 def test_the_learning_rate_warms_up_and_falls_to_zero() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 from tiny_run import TINY
 from torch import nn
 
@@ -21,7 +22,7 @@ from avbench.data.clip import StoredClip
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.data.store import ClipStore
 from avbench.errors import DataError, UsageError
-from avbench.evaluation.downstream.average_precision import mean_average_precision
+from avbench.evaluation.downstream.average_precision import MeanAveragePrecision, mean_average_precision
 from avbench.evaluation.downstream.classification import Classification, ClassificationHead, ClassificationOptions
 from avbench.evaluation.downstream.retrieval import FineTunedRetrieval, RetrievalOptions
 from avbench.evaluation.downstream.task import Place, Workbench
@@ -118,6 +119,21 @@ def test_average_precision_equals_a_plain_loop() -> None:
     assert mean_average_precision(scores, truth) == pytest.approx(100 * np.mean(expected))
     with pytest.raises(ValueError, match="no clip"):
         mean_average_precision(scores, np.zeros_like(truth))
+
+
+def test_average_precision_equals_scikit_learns_with_ties_and_resampled_clips() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(60):
+        clips, classes = random.integers(2, 40), random.integers(1, 6)
+        scores = random.integers(0, random.integers(2, 12), (clips, classes)) / 7  # many are equal
+        truth = random.random((clips, classes)) < 0.3
+        truth[0, 0] = True
+        rows = np.append(random.choice(clips, clips), 0)
+        there = truth[rows].any(axis=0)
+        expected = average_precision_score(truth[rows][:, there], scores[rows][:, there], average="macro")
+        assert MeanAveragePrecision(scores, truth)(rows) == pytest.approx(100 * expected, rel=1e-12)
+    with pytest.raises(ValueError, match="not a number"):
+        MeanAveragePrecision(np.full((3, 1), np.nan), np.ones((3, 1), dtype=bool))
 
 
 def test_clips_of_several_classes_are_judged_by_map(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
