@@ -2,7 +2,11 @@
 
 A published mean has two sources of chance: the seeds that were run and the queries that were asked. Both are resampled
 here: seeds, and within each task clips (a clip is a query in both directions, and the same clips are asked of every
-method, so differences are paired by clip, and by seed where two methods share their seeds).
+method, so differences are paired by clip, and by seed where two methods share at least two of their seeds).
+
+A single seed shows nothing of what other seeds would give. Its intervals, and those of differences from it, are over
+queries alone and say so; nothing is tested, and no tier is given: simulated ties of {0} and {0, 1, 2} that are tested
+over queries alone are called different in up to half of the cases.
 
 Few seeds make the plain percentile bootstrap too narrow: it sees (S - 1) / S of their variance and none of the doubt
 about that variance. So resampled seeds are spread by sqrt(S / (S - 1)), and the bootstrap's standard error is used with
@@ -13,8 +17,8 @@ narrow: simulated ties are called different in less than 5 % of cases, see tests
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Any, Literal
@@ -25,7 +29,7 @@ from scipy.stats import t as student
 
 from avbench.seeding import derive_seed
 
-Metric = Literal["accuracy", "forgetting"]
+Metric = Literal["accuracy", "forgetting", "backward", "forward"]
 REPLICATES = 2000
 _MANY = 1e6  # degrees of freedom at which Student's t is the normal distribution
 
@@ -37,7 +41,8 @@ class Hits:
     Attributes:
         seeds: S names of repetitions.
         values: float (S, T, N, C), after each of T experiences, for N clips and C columns, a column for each K and
-            direction: 100 where the partner was among the first K, else 0. Metrics are means over columns.
+            direction: 100 where the partner was among the first K, else 0. Metrics are means over columns. Forward
+            transfer compares with the network before the stream, whose hits come first: (S, 1 + T, N, C).
         task_of: int (N,), 0-based.
     """
 
@@ -56,14 +61,16 @@ class Estimate:
     """A mean or a difference of means, in percent or points, with its 95 % interval.
 
     Attributes:
-        p: two-sided p-value of a difference of zero; of no meaning for a mean.
+        over_seeds: whether it counts the chance of seeds; where a method has a single one, only that of queries.
+        p: two-sided p-value of a difference of zero, of no meaning for a mean; None where it is not over seeds.
     """
 
     value: float
     standard_error: float
     low: float
     high: float
-    p: float
+    over_seeds: bool
+    p: float | None
 
 
 def estimate(hits: Hits, metric: Metric = "accuracy", replicates: int = REPLICATES) -> Estimate:
@@ -77,7 +84,10 @@ def estimate(hits: Hits, metric: Metric = "accuracy", replicates: int = REPLICAT
 
 
 def difference(first: Hits, second: Hits, metric: Metric = "accuracy", replicates: int = REPLICATES) -> Estimate:
-    """`first` minus `second`, paired by clip, and by seed over the seeds both have, or else seed by seed unpaired.
+    """`first` minus `second`, paired by clip.
+
+    Over the seeds both have, paired, where these are two or more; else over all seeds of either, unpaired. Where one of
+    the two has a single seed, over queries alone.
 
     Raises:
         ValueError: the two were not asked the same clips.
@@ -115,19 +125,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def adjusted_p(found: Iterable[Estimate]) -> list[float | None]:
+    """The p-values of differences, adjusted by `holm` over those that have one; None for the others."""
+    p_values = [one.p for one in found]
+    known = iter(holm([p for p in p_values if p is not None]))
+    return [None if p is None else next(known) for p in p_values]
+
+
 def tiers(hits: Mapping[str, Hits], metric: Metric = "accuracy", level: float = 0.05) -> dict[str, int]:
-    """A rank for each method: one more than the number of methods that are significantly better.
+    """A rank for each method of two seeds or more: one more than the number of them that are significantly better.
 
     Methods that can't be told apart from the same better ones share a rank. All pairs are compared, their p-values
-    adjusted by Holm's method over all of them. Higher accuracy and lower forgetting are better.
+    adjusted by Holm's method over all of them. Lower forgetting is better, and more of anything else.
     """
-    names = sorted(hits)
+    names = sorted(name for name, one in hits.items() if len(one.seeds) > 1)
     found = differences([hits[name] for name in names], metric)
-    ranks = dict.fromkeys(hits, 1)
-    adjusted = holm([one.p for one in found.values()])
-    for ((first, second), one), p in zip(found.items(), adjusted, strict=True):
-        if p < level:
-            first_is_better = (one.value > 0) == (metric == "accuracy")
+    ranks = dict.fromkeys(names, 1)
+    for ((first, second), one), p in zip(found.items(), adjusted_p(found.values()), strict=True):
+        if p is not None and p < level:
+            first_is_better = (one.value > 0) == (metric != "forgetting")
             ranks[names[second if first_is_better else first]] += 1
     return ranks
 
@@ -149,17 +165,25 @@ class _Resampled:
         rows = [self.seeds.index(seed) for seed in seeds]
         return _Resampled(tuple(seeds), self.observed[rows], self.replicates[:, rows])
 
+    def mean(self) -> _Resampled:
+        """The mean over seeds, as if it were a single one."""
+        observed, replicates = self.observed.mean(keepdims=True), self.replicates.mean(axis=1, keepdims=True)
+        return _Resampled((0,), observed, replicates)
+
 
 def _difference(first: _Resampled, second: _Resampled, draws: _Draws) -> Estimate:
+    if min(len(first.seeds), len(second.seeds)) == 1:
+        one, two = first.mean(), second.mean()
+        return _estimate(one.observed - two.observed, one.replicates - two.replicates, draws)
     shared = [seed for seed in first.seeds if seed in second.seeds]
-    if len(shared) >= min(2, len(first.seeds), len(second.seeds)):
+    if len(shared) > 1:
         one, two = first.only(shared), second.only(shared)
         return _estimate(one.observed - two.observed, one.replicates - two.replicates, draws)
     parts = [_estimate(first.observed, first.replicates, draws), _estimate(-second.observed, -second.replicates, draws)]
     # Queries are shared, so adding the variances is on the safe side where they help both methods.
     freedom = min(len(first.seeds), len(second.seeds)) - 1
     error = float(np.hypot(parts[0].standard_error, parts[1].standard_error))
-    return _with_interval(parts[0].value + parts[1].value, error, max(freedom, 1))
+    return _with_interval(parts[0].value + parts[1].value, error, freedom)
 
 
 class _Draws:
@@ -199,17 +223,27 @@ def _metric(hits: Hits, weights: NDArray[np.float64], metric: Metric) -> NDArray
     if metric == "accuracy":  # linear in the columns and in the last row alone
         values = values[:, -1:].mean(axis=-1, keepdims=True)
     seeds, times, _, columns = values.shape
-    if metric == "forgetting" and (times != len(tasks) or len(tasks) < 2):
-        raise ValueError(f"forgetting needs one experience per task and two of them, not {times}")
+    expected = len(tasks) + (metric == "forward")
+    if metric != "accuracy" and (times != expected or len(tasks) < 2):
+        raise ValueError(f"{metric} needs {expected} evaluations of two tasks or more, not {times} of {len(tasks)}")
     scores = np.empty((len(weights), seeds, columns, len(tasks)))
     for place, task in enumerate(tasks):
         rows = np.flatnonzero(hits.task_of == task)
         share = weights[:, rows] / weights[:, rows].sum(axis=1, keepdims=True)
-        recall = np.einsum("rn,stnc->rstc", share, values[:, :, rows], optimize=True)  # after each experience
-        last = recall[:, :, -1]
-        scores[..., place] = last if metric == "accuracy" else recall[:, :, :-1].max(axis=2) - last
-    counted = scores if metric == "accuracy" else scores[..., :-1]  # the last task can't have been forgotten
+        recall = np.einsum("rn,stnc->rstc", share, values[:, :, rows], optimize=True)
+        scores[..., place] = _term(recall.transpose(2, 0, 1, 3), place, metric)
+    # The last task can't have been forgotten, nor the first one have gained from others.
+    counted = scores[..., {"accuracy": slice(None), "forward": slice(1, None)}.get(metric, slice(-1))]
     return np.asarray(counted.mean(axis=(-1, -2)))
+
+
+def _term(recall: NDArray[np.float64], task: int, metric: Metric) -> NDArray[np.float64]:
+    """One task's part of a metric, from its recall along the stream (T, ...), as `avbench.evaluation` defines it."""
+    if metric == "accuracy":
+        return recall[-1]
+    if metric == "forgetting":
+        return np.asarray(recall[:-1].max(axis=0) - recall[-1])
+    return recall[-1] - recall[task] if metric == "backward" else recall[task] - recall[0]
 
 
 def _estimate(observed: NDArray[np.float64], resampled: NDArray[np.float64], draws: _Draws) -> Estimate:
@@ -217,7 +251,9 @@ def _estimate(observed: NDArray[np.float64], resampled: NDArray[np.float64], dra
     seeds = len(observed)
     both = (draws.seed_weights(seeds) * resampled).sum(axis=1)
     error = float(both.std(ddof=1))
-    if seeds == 1 or error == 0:
+    if seeds == 1:
+        return replace(_with_interval(float(observed[0]), error, _MANY), over_seeds=False, p=None)
+    if error == 0:
         return _with_interval(float(observed.mean()), error, _MANY)
     of_seeds = float(observed.var(ddof=1)) / seeds
     share = min(1.0, of_seeds / error**2)
@@ -226,6 +262,7 @@ def _estimate(observed: NDArray[np.float64], resampled: NDArray[np.float64], dra
 
 def _with_interval(value: float, error: float, freedom: float) -> Estimate:
     if error == 0:
-        return Estimate(value, 0.0, value, value, float(value == 0))
+        return Estimate(value, 0.0, value, value, True, float(value == 0))
     half = float(student.ppf(0.975, freedom)) * error
-    return Estimate(value, error, value - half, value + half, float(2 * student.sf(abs(value) / error, freedom)))
+    p = float(2 * student.sf(abs(value) / error, freedom))
+    return Estimate(value, error, value - half, value + half, True, p)

@@ -4,7 +4,8 @@
     python perf/pairs.py runs/compare er derpp --first finetune
 
 The runs are what perf/compare.py makes: one benchmark and profile, any number of methods and seeds. A difference is the
-first method minus the other, in points of A and of F; see evaluation/statistics.py.
+first method minus the other, in points of A and of F; see evaluation/statistics.py. Where one of the two has a single
+seed the interval is over queries alone, and marked so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from avbench.evaluation.run_hits import read_hits
-from avbench.evaluation.statistics import Hits, difference
+from avbench.evaluation.statistics import Estimate, Hits, difference
 from avbench.reports.leaderboard.runs import find_runs
 
 
@@ -26,6 +27,12 @@ def hits_by_strategy(folder: Path) -> dict[str, Hits]:
     return {name: read_hits([run.directory for run in runs if run.config.strategy == name]) for name in names}
 
 
+def written(one: Estimate) -> str:
+    """A difference with its interval, and what the interval leaves out."""
+    caution = "" if one.over_seeds else ", one seed: over queries alone"
+    return f"{one.value:+.1f} ({one.low:+.1f} to {one.high:+.1f}{caution})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -36,7 +43,7 @@ def main() -> None:
     print(f"{arguments.first} minus | A | F\n---|---|---")
     for name in arguments.others or sorted(hits.keys() - {arguments.first}):
         cells = [difference(hits[arguments.first], hits[name], metric) for metric in ("accuracy", "forgetting")]
-        print(f"{name} | " + " | ".join(f"{one.value:+.1f} ({one.low:+.1f} to {one.high:+.1f})" for one in cells))
+        print(f"{name} | " + " | ".join(map(written, cells)))
 
 
 if __name__ == "__main__":

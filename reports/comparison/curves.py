@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from avbench.evaluation.forgetting import along_the_stream
-from avbench.reports.leaderboard.ranking import Placed, Score
+from avbench.reports.leaderboard.ranking import ONE_SEED, Placed, Score
 from avbench.results import Results
 
 if TYPE_CHECKING:
@@ -23,20 +23,23 @@ _REPLICATES = 1000  # for the width of a band
 
 @dataclass(frozen=True)
 class Difference:
-    """One method minus another, paired; `adjusted` is the p-value after Holm's method over all pairs."""
+    """One method minus another; `adjusted` is the p-value after Holm's method over all pairs.
+
+    Where one of the two has a single seed both are None: the interval is over queries alone.
+    """
 
     first: Placed
     second: Placed
     value: float
     low: float
     high: float
-    p: float
-    adjusted: float
+    p: float | None
+    adjusted: float | None
 
     @property
     def real(self) -> bool:
-        """Whether chance is an unlikely cause."""
-        return self.adjusted < LEVEL
+        """Whether chance is an unlikely cause; what a single seed shows may always be its doing."""
+        return self.adjusted is not None and self.adjusted < LEVEL
 
 
 def stream(one: Placed, metric: Metric) -> list[tuple[int, Score]]:
@@ -72,15 +75,15 @@ def gaps(one: Placed) -> list[tuple[int, Score]]:
 
 
 def differences(placed: Sequence[Placed], metric: Metric) -> list[Difference]:
-    """All pairs of methods that may be ranked against each other, in the order of the table."""
+    """All pairs of methods that could be ranked against each other had they seeds enough, in the order of the table."""
+    from avbench.evaluation.statistics import adjusted_p
     from avbench.evaluation.statistics import differences as of_all_pairs
-    from avbench.evaluation.statistics import holm
 
-    able = [(one, one.hits) for one in placed if one.hits is not None and not one.unranked]
+    able = [(one, one.hits) for one in placed if one.hits is not None and one.unranked in ("", ONE_SEED)]
     if metric == "forgetting":
         able = [(one, hits) for one, hits in able if one.forgetting is not None]
     found = of_all_pairs([hits for _, hits in able], metric)
-    adjusted = holm([one.p for one in found.values()])
+    adjusted = adjusted_p(found.values())
     return [
         Difference(able[first][0], able[second][0], one.value, one.low, one.high, one.p, p)
         for ((first, second), one), p in zip(found.items(), adjusted, strict=True)

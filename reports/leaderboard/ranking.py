@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from avbench.errors import AvbenchError
-from avbench.reports.leaderboard.rows import Row, Scores
+from avbench.reports.leaderboard.rows import Row, Scores, backward, forward
 from avbench.reports.leaderboard.runs import without_folders
 
 if TYPE_CHECKING:
     from avbench.evaluation.statistics import Hits, Metric
 
+ONE_SEED = "one seed: what others would give is not known"  # why a row is not ranked
 _AGREEMENT = 0.01  # points between the accuracy of saved ranks and that of results.json
 
 
@@ -61,6 +62,7 @@ class Placed:
 
     Attributes:
         accuracy, forgetting: A and F (paper), mean of both directions and all K; None where undefined.
+        backward, forward: BWT and FWT (see avbench.evaluation.transfer), likewise.
         tier, forgetting_tier: one more than the number of rows of the track that are significantly better; None where
             the row can't be ranked or is the only one that can.
         unranked: why the row can't be ranked, empty where it can.
@@ -71,6 +73,8 @@ class Placed:
     row: Row
     accuracy: Score | None = None
     forgetting: Score | None = None
+    backward: Score | None = None
+    forward: Score | None = None
     networks: tuple[Network, ...] = ()
     tier: int | None = None
     forgetting_tier: int | None = None
@@ -88,7 +92,7 @@ def place(rows: Sequence[Row], clips: Collection[str] | None = None) -> list[Pla
     read = [_read(row, clips) for row in rows]
     rescored = any(one.hits is not None and len(one.hits.task_of) < _queries(one.row) for one in read)
     scored = [_rescored(one) if rescored else _scored(one) for one in read]
-    return sorted(_tiered(_asked_the_same(scored, clips)), key=_order)
+    return sorted(_tiered(_repeated(_asked_the_same(scored, clips))), key=_order)
 
 
 def _order(one: Placed) -> tuple[bool, bool, float, float, str]:
@@ -122,6 +126,8 @@ def _scored(one: Placed) -> Placed:
         hits=hits,
         accuracy=_score(accuracy, hits, "accuracy"),
         forgetting=_score(scores.mean("forgetting_paper"), hits, "forgetting"),
+        backward=_transfer(one.row.transfer(backward), hits, "backward"),
+        forward=_transfer(one.row.transfer(forward), _with_start(hits, one.row), "forward"),
         networks=tuple(_network(one.row, name) for name in one.row.networks),
     )
 
@@ -172,6 +178,23 @@ def _score(value: float | None, hits: Hits | None, metric: Metric) -> Score | No
     return Score(value, found.high - found.value)
 
 
+def _with_start(hits: Hits | None, row: Row) -> Hits | None:
+    from avbench.evaluation.run_hits import with_start
+
+    with suppress(AvbenchError, ValueError):
+        return hits and with_start(hits, [run.directory for run in row.runs])
+    return None
+
+
+def _transfer(value: float | None, hits: Hits | None, metric: Metric) -> Score | None:
+    """A transfer, with an interval where the saved ranks agree with it."""
+    from avbench.evaluation.statistics import estimate
+
+    if value is None or hits is None or abs(estimate(hits, metric, 2).value - value) >= _AGREEMENT:
+        return None if value is None else Score(value)
+    return _score(value, hits, metric)
+
+
 def _asked_the_same(placed: Sequence[Placed], clips: Collection[str] | None) -> list[Placed]:
     """Without a rank for rows that were asked other clips than most, or the same ones in another order."""
     asked = [_asked(one, clips) for one in placed]
@@ -191,6 +214,11 @@ def _asked(one: Placed, clips: Collection[str] | None) -> tuple[str, ...] | None
         return None
     ids = load(one.row.runs[0].directory.similarity / "after-01.npz").clip_ids
     return ids if clips is None else tuple(clip for clip in ids if clip in clips)
+
+
+def _repeated(placed: Sequence[Placed]) -> list[Placed]:
+    """Without a rank for rows of a single seed, which nothing can be tested with."""
+    return [replace(one, unranked=one.unranked or ONE_SEED * (len(one.row.seeds) == 1)) for one in placed]
 
 
 def _tiered(placed: Sequence[Placed]) -> list[Placed]:

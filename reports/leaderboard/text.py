@@ -19,6 +19,12 @@ from avbench.reports.leaderboard.tracks import Board, Track
 from avbench.reports.leaderboard.wording import half_width, marks, written
 
 Entry = Placed | Network | PublishedRow
+_BOUNDED = {  # columns with an interval, and what its ends are called in CSV
+    "accuracy": "accuracy",
+    "forgetting_paper": "forgetting",
+    "backward_transfer": "backward_transfer",
+    "forward_transfer": "forward_transfer",
+}
 _LATEX = {
     **{character: f"\\{character}" for character in "{}$&#%_"},
     "\\": r"\textbackslash{}",
@@ -41,7 +47,7 @@ def as_markdown(board: Board) -> str:
     """One table per track, with what is said about it; names are escaped."""
     parts = ["# Leaderboard\n"]
     for track in board.tracks:
-        columns = [c for c in columns_of(track) if c.view in ("overview", "cost") and _known(track, c)]
+        columns = [c for c in columns_of(track) if c.view in ("overview", "learning", "cost") and _known(track, c)]
         parts.append(f"## {markdown(_title(track))}\n\n{markdown(_conditions(track))}\n")
         head = ["tier", "method", *(column.title for column in columns), "seeds"]
         rows = [head, ["---"] * len(head), *_table(track, columns, markdown)]
@@ -57,7 +63,7 @@ def as_latex(board: Board) -> str:
     parts = [r"% needs \usepackage{booktabs}"]
     for track in board.tracks:
         known = [column for column in columns_of(track) if _known(track, column)]
-        overview = [c for c in known if c.view == "overview"]
+        overview = [c for c in known if c.view in ("overview", "learning")]
         parts.append(_latex_table(track, overview, "averages of both directions and all recall columns", []))
         groups = [(title, [c for c in known if c.view == way]) for way, title in TITLES.items()]
         parts.append(_latex_table(track, [c for _, found in groups for c in found], "per direction", groups))
@@ -70,7 +76,8 @@ def as_csv(board: Board) -> str:
     keys = list(dict.fromkeys(column.key for _, columns in named for column in columns))
     head = ["bench", "order", "profile", "gallery", "memory", "budget", "limit", "synthetic", "comparability_key"]
     head += ["state", "tier", "forgetting_tier", "method", "options", "seeds", "source"]
-    head += ["accuracy_low", "accuracy_high", "forgetting_low", "forgetting_high", *keys]
+    head += [f"{name}_{end}" for name in _BOUNDED.values() for end in ("low", "high")]
+    head += keys
     rows = [_csv_row(track, columns, keys, entry) for track, columns in named for entry in _entries(track)]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -112,7 +119,10 @@ def _conditions(track: Track) -> str:
 
 
 def _notes(track: Track) -> list[str]:
-    unranked = [f"{track.name(one)}: {one.unranked}." for one in track.rows if one.unranked]
+    reasons: dict[str, list[str]] = {}
+    for one in (one for one in track.rows if one.unranked):
+        reasons.setdefault(one.unranked, []).append(track.name(one))
+    unranked = [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
     sources = [f"{table.source}: published, not ranked. {table.conditions}" for table in track.published]
     return [*unranked, *track.notes, *sources, *([track.missing] if track.missing else [])]
 
@@ -180,7 +190,7 @@ def _latex_table(track: Track, columns: Sequence[Column], what: str, groups: Seq
 def _csv_row(track: Track, columns: Sequence[Column], keys: Sequence[str], entry: Entry) -> list[str | float | None]:
     scores = {column.key: _score(column, entry) for column in columns}
     placed = entry if isinstance(entry, Placed) else None
-    accuracy, forgetting = scores["accuracy"], scores["forgetting_paper"]
+    bounded = [scores[key] for key in _BOUNDED]
     source = next((t.source for t in track.published if entry in t.rows), "") if isinstance(entry, PublishedRow) else ""
     conditions: list[str | float | None] = [track.bench, track.order, track.profile, track.gallery, track.memory]
     conditions += [track.budget, track.limit, "yes" if track.synthetic else "no", track.key]
@@ -193,6 +203,6 @@ def _csv_row(track: Track, columns: Sequence[Column], keys: Sequence[str], entry
         "; ".join(f"{name}={value}" for name, value in placed.row.options.items()) if placed else "",
         " ".join(map(str, placed.row.seeds)) if placed else "",
         source,
-        *(end for score in (accuracy, forgetting) for end in ((score.low, score.high) if score else (None, None))),
+        *(end for score in bounded for end in ((score.low, score.high) if score else (None, None))),
         *(None if (score := scores.get(key)) is None else score.value for key in keys),
     ]

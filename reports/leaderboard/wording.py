@@ -26,8 +26,10 @@ def number(value: float, kind: Kind) -> str:
     return {"bytes": amount_of_bytes, "seconds": duration, "count": lambda v: count(round(v))}[kind](value)
 
 
-def p_value(value: float) -> str:
-    """A p-value with two digits that say something, never 0."""
+def p_value(value: float | None) -> str:
+    """A p-value with two digits that say something, never 0; a dash where there is none."""
+    if value is None:
+        return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 

@@ -102,7 +102,8 @@ def differences(material: Material) -> Table:
     note = (
         "Mean of both directions and all recall columns. ± is half of the 95 % interval over other seeds and other "
         "queries, paired bootstrap. A tier is one more than the number of rows that are significantly better, Holm’s "
-        "correction over all pairs; equal tiers can’t be told apart by these runs. Published rows are never ranked."
+        "correction over all pairs; equal tiers can’t be told apart by these runs. Rows of a single seed have "
+        "intervals over queries alone and no tier. Published rows are never ranked."
     )
     if any(line.mark for line in lines):
         note += " Rows of another exam (schedule, loss or rehearsal memory) have tiers of their own."

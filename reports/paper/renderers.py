@@ -93,7 +93,7 @@ def _warnings(material: Material) -> list[str]:
     if material.item.published and not material.published:
         told.append(f"The paper prints no numbers of this item for {material.bench}.")
     if material.seeds < 2:
-        told.append("One seed: no interval over seeds, and differences may be its doing.")
+        told.append("One seed: no interval over seeds and no tiers; differences may be its doing.")
     if _told(material.sets):
         told.append(f"Settings were changed for all rows: {', '.join(_told(material.sets))}.")
     if any(not material.is_comparable(entry) for entry in material.known):

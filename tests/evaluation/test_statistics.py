@@ -9,7 +9,17 @@ import pytest
 from scipy.stats import t as student
 
 from avbench.evaluation.forgetting import average_forgetting
-from avbench.evaluation.statistics import Hits, Metric, difference, differences, estimate, holm, tiers
+from avbench.evaluation.statistics import (
+    Estimate,
+    Hits,
+    Metric,
+    adjusted_p,
+    difference,
+    differences,
+    estimate,
+    holm,
+    tiers,
+)
 
 TASKS, PER_TASK = 4, 60
 TASK_OF = np.repeat(np.arange(TASKS), PER_TASK)
@@ -25,6 +35,11 @@ def simulated(
         100 * random.binomial(6, level / 100, (seeds, experiences, len(TASK_OF)))[..., None] / 6,
         TASK_OF,
     )
+
+
+def is_called(found: Estimate) -> bool:
+    """Whether a difference is called real."""
+    return found.p is not None and found.p < 0.05
 
 
 def test_a_method_does_not_differ_from_itself() -> None:
@@ -44,8 +59,9 @@ def test_differences_are_antisymmetric() -> None:
 def test_simulated_ties_are_called_different_no_more_often_than_the_level() -> None:
     random = np.random.default_rng(2)
     called = [
-        difference(simulated(random, 0.0, seeds, spread), simulated(random, 0.0, seeds, spread), replicates=300).p
-        < 0.05
+        is_called(
+            difference(simulated(random, 0.0, seeds, spread), simulated(random, 0.0, seeds, spread), replicates=300)
+        )
         for seeds, spread in ((3, 0.0), (3, 0.5), (3, 2.0), (2, 1.0), (5, 1.0))
         for _ in range(60)
     ]
@@ -54,7 +70,7 @@ def test_simulated_ties_are_called_different_no_more_often_than_the_level() -> N
 
 def test_a_planted_difference_is_found_with_the_stated_power() -> None:
     random = np.random.default_rng(3)
-    found = [difference(simulated(random, 6.0), simulated(random, 0.0), replicates=300).p < 0.05 for _ in range(60)]
+    found = [is_called(difference(simulated(random, 6.0), simulated(random, 0.0), replicates=300)) for _ in range(60)]
     assert sum(found) >= 48  # six points, three seeds, 240 clips: power at least 80 %
 
 
@@ -107,8 +123,8 @@ def test_tiers_are_those_of_all_pairs() -> None:
     random = np.random.default_rng(9)
     methods = {str(effect): simulated(random, effect) for effect in (0.0, 3.0, 9.0)}
     pairs = [("0.0", "3.0"), ("0.0", "9.0"), ("3.0", "9.0")]
-    adjusted = holm([difference(methods[a], methods[b]).p for a, b in pairs])
-    worse = [a for (a, _), p in zip(pairs, adjusted, strict=True) if p < 0.05]
+    adjusted = adjusted_p([difference(methods[a], methods[b]) for a, b in pairs])
+    worse = [a for (a, _), p in zip(pairs, adjusted, strict=True) if p is not None and p < 0.05]
     assert tiers(methods) == {name: 1 + worse.count(name) for name in methods}
 
 
@@ -119,6 +135,48 @@ def test_other_seeds_are_compared_unpaired_with_more_doubt() -> None:
     assert difference(first, renamed).value == pytest.approx(difference(first, second).value)
     with pytest.raises(ValueError, match="same clips"):
         difference(first, Hits((0,), np.zeros((1, 1, 2, 1)), np.array([0, 1])))
+
+
+def of_seeds(hits: Hits, *seeds: int) -> Hits:
+    """The same hits, as if they came from other seeds."""
+    return Hits(seeds, hits.values[: len(seeds)], hits.task_of)
+
+
+@pytest.mark.parametrize(("one", "two"), [((0,), (0,)), ((0,), (0, 1, 2)), ((0, 1, 2), (0,)), ((0,), (1, 2, 3))])
+def test_with_a_single_seed_nothing_is_tested_and_the_interval_says_it_is_over_queries(
+    one: tuple[int, ...], two: tuple[int, ...]
+) -> None:
+    random = np.random.default_rng(12)
+    first, second = of_seeds(simulated(random, 30.0), *one), of_seeds(simulated(random, 0.0), *two)
+    found = difference(first, second, replicates=20_000)
+    assert found.p is None and not found.over_seeds  # though thirty points lie between them
+    assert tiers({"first": first, "second": second}).keys() == {
+        name for name, hits in (("first", first), ("second", second)) if len(hits.seeds) > 1
+    }
+    gains = (first.values[:, -1].mean(axis=0) - second.values[:, -1].mean(axis=0)).reshape(TASKS, PER_TASK)
+    assert found.value == pytest.approx(gains.mean())
+    assert found.standard_error == pytest.approx(np.sqrt((gains.var(axis=1) / PER_TASK).sum()) / TASKS, rel=0.03)
+    assert not estimate(of_seeds(first, 0)).over_seeds and difference(simulated(random, 0.0), second).over_seeds == (
+        len(two) > 1
+    )
+
+
+def test_one_shared_seed_of_several_makes_no_pair() -> None:
+    random = np.random.default_rng(13)
+    first, second = simulated(random, 2.0, seeds=2, seed_spread=2.0), simulated(random, 0.0, seeds=2, seed_spread=2.0)
+    shared, none = (difference(first, of_seeds(second, *seeds)) for seeds in ((1, 2), (5, 6)))
+    assert shared == none and shared.over_seeds  # all four seeds count, and their variance is known
+
+
+def test_rows_of_one_seed_change_no_tier_of_the_others() -> None:
+    random = np.random.default_rng(14)
+    methods = {str(effect): simulated(random, effect) for effect in (0.0, 5.0, 12.0)}
+    single = {f"single {number}": of_seeds(simulated(random, 40.0 * number), 0) for number in range(2)}
+    assert tiers(methods | single) == tiers(methods)
+    found = [difference(methods["0.0"], other) for other in (methods["5.0"], single["single 1"], methods["12.0"])]
+    p_values = [one.p for one in found if one.p is not None]
+    adjusted = holm(p_values)
+    assert adjusted_p(found) == [adjusted[0], None, adjusted[1]]
 
 
 def test_holm_is_the_step_down_of_its_definition() -> None:

@@ -18,7 +18,7 @@ from avbench.cli import main
 from avbench.evaluation.forgetting import average_accuracy, average_forgetting
 from avbench.evaluation.retrieval import DIRECTIONS
 from avbench.evaluation.run_hits import read_hits
-from avbench.evaluation.statistics import difference, estimate, holm
+from avbench.evaluation.statistics import adjusted_p, difference, estimate
 from avbench.reports.comparison.config import differing
 from avbench.reports.comparison.curves import differences, gaps, per_task, stream
 from avbench.reports.comparison.figures import COLOURS
@@ -108,8 +108,29 @@ def test_differences_are_paired_and_adjusted_over_all_pairs(board: Board, folder
     hits["finetune"] = read_hits(runs(folder, "c"))
     expected = [difference(hits[first], hits[second]) for first, second in names]
     assert [one.value for one in found] == pytest.approx([one.value for one in expected])
-    assert [one.adjusted for one in found] == pytest.approx(holm([one.p for one in expected]))
+    assert [one.adjusted for one in found] == pytest.approx(adjusted_p(expected))
     assert [one.real for one in found][1:] == [True, True]
+
+
+def test_a_single_seed_is_compared_over_queries_and_not_tested(tmp_path: Path) -> None:
+    for seed in range(2):
+        make_run(tmp_path / f"a{seed}", "er", seed, noise=0.3)
+        make_run(tmp_path / f"b{seed}", "mir", seed, noise=2.0)
+    make_run(tmp_path / "c", "lump", 0, noise=9.0)
+    board = build_board([tmp_path])
+    found = {
+        (one.first.row.strategy, one.second.row.strategy): one for one in differences(board.tracks[0].rows, "accuracy")
+    }
+    tested = found["er", "mir"]
+    assert tested.p is not None and tested.adjusted == tested.p and tested.real  # the only one that is tested
+    for pair in (("er", "lump"), ("mir", "lump")):
+        one = found[pair]
+        assert (one.p, one.adjusted, one.real) == (None, None, False) and one.low < one.value < one.high
+    page = assert_self_contained(render(board))
+    assert page.text.count("not tested: one seed") == 2 * 2
+    assert "over queries alone, and nothing is tested" in page.text
+    make_run(tmp_path / "d", "lump", 1, noise=9.0)
+    assert "not tested" not in Page(render(build_board([tmp_path]))).text
 
 
 def test_the_settings_that_differ_and_no_others(tmp_path: Path) -> None:

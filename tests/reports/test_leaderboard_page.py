@@ -69,9 +69,9 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Board:
         make_run(folder / f"a{seed}", "er", seed, noise=0.6, settings=settings)
         make_run(folder / f"b{seed}", "cls-er", seed, noise=1.2, settings=settings, networks={"stable": 0.8})
         make_run(folder / f"c{seed}", "finetune", seed, noise=3.0, settings=settings, memory=None)
+        make_run(folder / f"f{seed}", "stella", seed, settings={"limit": 7})
     make_run(folder / "d", "multitask", noise=0.4, settings=settings, memory=None, joint_stream=True)
     make_run(folder / "e", "mir", finished=1, settings=settings)
-    make_run(folder / "f", "stella", settings={"limit": 7})
     return build_board([folder])
 
 

@@ -28,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_run(folder / f"a{seed}", "er", seed, noise=0.4, settings={"bench": "continual-vs", "profile": "paper"})
         settings = {"bench": "continual-vs", "profile": "paper"}
         make_run(folder / f"b{seed}", "cls-er", seed, noise=2.0, settings=settings, networks={"stable": 1.0})
-    make_run(folder / "c", "=cmd()", options={"note": EVIL})
+        make_run(folder / f"c{seed}", "=cmd()", seed, options={"note": EVIL})
     make_run(folder / "half").results.unlink()
     return folder
 
