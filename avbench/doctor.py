@@ -139,7 +139,7 @@ def check_memory() -> Check:
 
 def check_cache() -> Check:
     """Can prepared clips be kept, and is there room?"""
-    from avbench.benchmarks.plugin import default_cache
+    from avbench.benchmarks.prepared import default_cache
 
     cache = default_cache()
     folder = next(parent for parent in (cache, *cache.parents) if parent.exists())

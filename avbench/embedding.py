@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from avbench.benchmarks.prepared import Terms, bring
 from avbench.config import ClipShape, RunConfig, validate
-from avbench.cores import available_cores
 from avbench.data.cache import ClipCache
 from avbench.data.index import MEDIA_SUFFIXES
 from avbench.data.media import read_clip
-from avbench.data.prepare import prepare
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.data.store import ClipStore
 from avbench.errors import DataError
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 CHUNK = 64  # clips of a folder that are decoded before they are embedded; on disk meanwhile
-CLIP_TIMEOUT = 120.0  # seconds
+ROOM = "make room, or name another folder for temporary files in TMPDIR"
 BATCH = 64  # clips at a time
 
 
@@ -144,8 +143,8 @@ def embed_folder(
         sources = {clip_id: partial(read_clip, files[clip_id], preprocessing) for clip_id in chunk}
         with tempfile.TemporaryDirectory(prefix="avbench-embed-") as room:
             cache = ClipCache(Path(room), preprocessing)
-            report = prepare(cache, sources, jobs or available_cores(), timeout=CLIP_TIMEOUT)
-            unreadable |= _within(folder, report.quarantined)
+            report = bring(cache, sources, Terms(jobs, room=ROOM), (folder, Path(room)))
+            unreadable |= report.quarantined
             if unreadable and not skip_unreadable:
                 raise DataError(_refusal(unreadable))
             if report.ready:
@@ -250,11 +249,6 @@ def _refusal(unreadable: Mapping[str, tuple[str, str]]) -> str:
         f"{len(unreadable)} media files can't be read, for example {clip_id} ({reason}): {message}; mend or remove "
         "them, or leave them out with --skip-unreadable"
     )
-
-
-def _within(folder: Path, problems: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
-    # Embeddings are passed on; where the clips lie on this machine is nobody else's business.
-    return {name: (reason, text.replace(f"{folder}{os.sep}", "")) for name, (reason, text) in problems.items()}
 
 
 def _text(name: str) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from avbench.benchmarks.base_mix import DataSetClips, Mix
 from avbench.benchmarks.lists import ClipList, TaskClips, coverage_of, limited, usable_clips
-from avbench.benchmarks.plugin import BenchmarkPlugin, Sources, default_cache
+from avbench.benchmarks.plugin import BenchmarkPlugin
+from avbench.benchmarks.prepared import Sources, bring, default_cache, folders_of
 from avbench.benchmarks.streams import RETRIEVAL, TRAIN, AudioVideoBenchmark, Task, build_scenario, hash_clips
-from avbench.cores import available_cores
 from avbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -81,15 +82,13 @@ def _prepared(
 ) -> tuple[ClipStore, dict[str, tuple[str, str]]]:
     """A store of the clips of one data set that can be read, and why others can't."""
     from avbench.data.cache import ClipCache
-    from avbench.data.prepare import enforce_limit, prepare
     from avbench.data.store import ClipStore
 
     data = plugin.data
     cache = ClipCache((data.cache or default_cache()) / clips.cache_name, data.preprocessing)
-    jobs = data.jobs or available_cores()
-    report = prepare(cache, Sources(ids, clips.source), jobs, progress, timeout=plugin.clip_timeout)
+    terms = replace(plugin.terms, remedy=lambda *_: "mend the files, or raise --set data.unreadable_share=SHARE")
+    report = bring(cache, Sources(ids, clips.source), terms, folders_of(data), progress)
     progress.next(len(ids))
-    enforce_limit(report, plugin.unreadable_share, "mend the files, or raise --set data.unreadable_share=SHARE")
     store = ClipStore(cache, report.ready, data.preprocessing, data.sampling, plugin.config.clip, data.keep_in_memory)
     return store, report.quarantined
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 
 import avbench
 from avbench.benchmarks.datasets import DatasetOnDisk, Listed
+from avbench.benchmarks.prepared import shareable
 from avbench.data.cache import ClipCache
 from avbench.data.layouts import ExtractedClip
 
@@ -21,7 +20,6 @@ OUTCOMES = ("missing", "no audio", "silent", "short", "timeout", "undecodable")
 EXAMPLES = 20  # file names of unknown form that are named
 
 _OUTCOME_OF = {"no-audio": "no audio", "silent": "silent", "short": "short", "timeout": "timeout"}
-_ABSOLUTE = re.compile(r"(^|[\s(:'\"=,])(~?/|[A-Za-z]:\\)")
 
 
 @dataclass(frozen=True)
@@ -93,11 +91,8 @@ def audit(data: DatasetOnDisk, cache: ClipCache) -> Audit:
     """
     rows, quarantined = data.listing.rows, cache.quarantined()
     clips = dict.fromkeys(row.clip_id for row in rows)
-    problems = {
-        clip_id: (reason, _shareable(message, data, clip_id))
-        for clip_id, (reason, message) in quarantined.items()
-        if clip_id in clips and clip_id in data.found
-    }
+    unusable = {name: why for name, why in quarantined.items() if name in clips and name in data.found}
+    problems = shareable(unusable, (data.root, data.listing.folder))
     ready = [clip_id for clip_id in clips if clip_id in data.found and clip_id not in problems]
     shares = {clip_id: cache.still_share(clip_id) for clip_id in ready}
     outcomes = {clip_id: _OUTCOME_OF.get(reason, "undecodable") for clip_id, (reason, _) in problems.items()}
@@ -201,12 +196,6 @@ def _duplicates(data: DatasetOnDisk) -> Iterable[tuple[Path, ...]]:
 
 def _inside(path: Path, data: DatasetOnDisk) -> str:
     return path.relative_to(data.listing.folder).as_posix() if path.is_relative_to(data.listing.folder) else path.name
-
-
-def _shareable(message: str, data: DatasetOnDisk, clip_id: str) -> str:
-    """A message without the folder it is about; all of it goes where a path from elsewhere is left in it."""
-    shortened = message.replace(f"{data.root}{os.sep}", "").replace(str(data.root), data.dataset.name)
-    return f"{clip_id} can't be read" if _ABSOLUTE.search(shortened) else shortened
 
 
 def _tally_json(tally: Tally) -> dict[str, Any]:

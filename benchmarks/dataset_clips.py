@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Set
 from pathlib import Path
 
 from avbench.benchmarks.datasets import DatasetOnDisk
 from avbench.benchmarks.known_datasets import find
-from avbench.benchmarks.plugin import BenchmarkPlugin, Sources, default_cache
-from avbench.benchmarks.recordings import CLIP_TIMEOUT
+from avbench.benchmarks.plugin import BenchmarkPlugin
+from avbench.benchmarks.prepared import Sources, Terms, bring, default_cache, folders_of
 from avbench.benchmarks.streams import Coverage
-from avbench.cores import available_cores
 from avbench.data.cache import ClipCache
-from avbench.data.prepare import PrepareReport, Progress, enforce_limit, prepare
+from avbench.data.prepare import PrepareReport, Progress
 from avbench.data.store import ClipStore
 from avbench.errors import DataError
-
-UNREADABLE_SHARE = 0.05  # of the clips that are found
 
 
 class DatasetClips:
@@ -76,10 +72,8 @@ class DatasetClips:
         wanted = dict.fromkeys(clip_id for ids in listed.values() for clip_id in ids if clip_id in data.found)
         cache = ClipCache((settings.cache or default_cache()) / data.dataset.name, settings.preprocessing)
         sources = Sources(list(wanted), lambda clip_id: data.source(clip_id, settings.preprocessing))
-        jobs = settings.jobs or available_cores()
-        report = prepare(cache, sources, jobs, progress, timeout=CLIP_TIMEOUT)
-        broken = {name: why for name, why in report.quarantined.items() if why[0] not in self.left_out}
-        enforce_limit(PrepareReport(report.ready, report.built, broken), UNREADABLE_SHARE)
+        folders = (data.listing.folder, data.root, *folders_of(settings))
+        report = bring(cache, sources, Terms.of_recordings(settings), folders, progress, left_out=self.left_out)
         store = ClipStore(cache, report.ready, settings.preprocessing, settings.sampling, self.benchmark.config.clip)
         coverage = {part: _coverage(ids, store, report) for part, ids in listed.items()}
         for part, found in coverage.items():
@@ -89,13 +83,7 @@ class DatasetClips:
                     f"{found.missing:,} are not under {data.listing.folder}, {found.unreadable:,} can't be read or "
                     "have no sound; add the missing clips"
                 )
-        # Results are published; where the clips lie on this machine is nobody else's business.
-        below = f"{data.listing.folder}{os.sep}"
-        return (
-            store,
-            coverage,
-            {name: (why, text.replace(below, "")) for name, (why, text) in report.quarantined.items()},
-        )
+        return store, coverage, report.quarantined
 
 
 def _coverage(ids: tuple[str, ...], store: ClipStore, report: PrepareReport) -> Coverage:

@@ -5,11 +5,9 @@ A benchmark says which clips it consists of and how one of them is made; everyth
 
 from __future__ import annotations
 
-import os
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,9 +16,9 @@ from pydantic import field_validator
 
 from avbench import paths
 from avbench.benchmarks.lists import ClipList, DataSummary, TaskSummary, coverage_of, limited, usable_clips
+from avbench.benchmarks.prepared import Sources, Terms, bring, default_cache, folders_of, mend_or_allow
 from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, AudioVideoBenchmark, Clip, build_scenario, hash_clips
 from avbench.config import Processes, RunConfig, Section, validate
-from avbench.cores import available_cores
 from avbench.data import sampling
 from avbench.data.preprocessing import Preprocessing, Sampling
 from avbench.errors import UsageError
@@ -108,6 +106,12 @@ class BenchmarkPlugin(ABC):
     @abstractmethod
     def cache_name(self) -> str:
         """Folder inside the cache folder; benchmarks that share it share prepared clips with equal ids."""
+
+    @property
+    def terms(self) -> Terms:
+        """How its clips are prepared."""
+        remedy = partial(mend_or_allow, self.name, "unreadable_share" in self.Config.model_fields)
+        return Terms(self.data.jobs, self.clip_timeout, self.unreadable_share, remedy)
 
     @property
     def places(self) -> Mapping[str, Path]:
@@ -205,12 +209,8 @@ class BenchmarkPlugin(ABC):
         raise UsageError(f"{self.name} has no clips to make base weights from; use a file with training.base_weights")
 
     def _prepare(self, clip_ids: Sequence[str], progress: Progress | None, retry: bool = False) -> PrepareReport:
-        from avbench.data.prepare import enforce_limit, prepare
-
-        jobs = self.data.jobs or available_cores()
-        report = prepare(self.cache, Sources(clip_ids, self.source), jobs, progress, retry, self.clip_timeout)
-        enforce_limit(report, self.unreadable_share, _remedy(self, len(report.quarantined), len(clip_ids)))
-        return report
+        sources = Sources(clip_ids, self.source)
+        return bring(self.cache, sources, self.terms, folders_of(self.data), progress, retry=retry)
 
     def _build(
         self,
@@ -223,11 +223,7 @@ class BenchmarkPlugin(ABC):
         data, left_out = self.data, left_out or {}
         tried = [clip_id for clip_id in listing.clip_ids if clip_id not in left_out]
         problems = {**left_out, **self._prepare(tried, progress).quarantined}
-        quarantined = {
-            clip_id: (problems[clip_id][0], _below(getattr(data, "root", None), problems[clip_id][1]))
-            for clip_id in listing.clip_ids
-            if clip_id in problems
-        }
+        quarantined = {clip_id: problems[clip_id] for clip_id in listing.clip_ids if clip_id in problems}
         streams = usable_clips(listing, quarantined)
         ids = [clip_id for clip_id in listing.clip_ids if clip_id not in quarantined]
         store = ClipStore(self.cache, ids, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory)
@@ -250,21 +246,6 @@ class BenchmarkPlugin(ABC):
         )
 
 
-def default_cache() -> Path:
-    """The environment variable AVBENCH_CACHE, else `avbench` in the platform's folder for caches.
-
-    Raises:
-        UsageError: it names no possible folder.
-    """
-    user = Path(os.environ.get("XDG_CACHE_HOME", ""))  # to be ignored unless absolute, says the XDG specification
-    caches = "~/Library/Caches" if sys.platform == "darwin" else user if user.is_absolute() else "~/.cache"
-    named = os.environ.get("AVBENCH_CACHE")
-    try:
-        return paths.absolute(named or Path(caches, "avbench"))
-    except ValueError as error:
-        raise UsageError(f"where prepared clips go: {error}, in the environment variable AVBENCH_CACHE") from None
-
-
 def absolute(path: Path | None) -> Path | None:
     """A configured path that still means the same from another working directory.
 
@@ -272,37 +253,3 @@ def absolute(path: Path | None) -> Path | None:
         ValueError: see `avbench.paths.absolute`.
     """
     return None if path is None else paths.absolute(path)
-
-
-def _below(root: Path | None, message: str) -> str:
-    # Results are published; where the clips lie on this machine is nobody else's business.
-    return message if root is None else message.replace(f"{root}{os.sep}", "")
-
-
-def _remedy(plugin: BenchmarkPlugin, unreadable: int, clips: int) -> str:
-    mend = (
-        "mend the files, which are then tried again by themselves (to try the others again, too: `avbench data "
-        f"prepare --bench {plugin.name} --retry`)"
-    )
-    if "unreadable_share" not in plugin.Config.model_fields:
-        return mend
-    percent = -(-100 * unreadable // max(clips, 1))  # rounded up
-    return f"{mend}, or go on without them: --set data.unreadable_share={percent / 100}"
-
-
-class Sources(Mapping[str, "Source"]):
-    """Sources by clip id, each made when it is asked for: most clips are in the cache already."""
-
-    def __init__(self, clip_ids: Sequence[str], make: Callable[[str], Source]) -> None:
-        self._clip_ids, self._make = dict.fromkeys(clip_ids), make
-
-    def __getitem__(self, clip_id: str) -> Source:
-        if clip_id not in self._clip_ids:
-            raise KeyError(clip_id)
-        return self._make(clip_id)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._clip_ids)
-
-    def __len__(self) -> int:
-        return len(self._clip_ids)

@@ -18,6 +18,7 @@ from pydantic import Field, field_validator
 
 from avbench.benchmarks.lists import ClipList, TaskClips
 from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, absolute
+from avbench.benchmarks.prepared import CLIP_TIMEOUT, UNREADABLE_SHARE, Terms
 from avbench.benchmarks.streams import STREAMS, Task
 from avbench.config import Fraction
 from avbench.data.index import FRAMES_A_SECOND, ClipFiles, MediaIndex, index_media
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "AVBENCH_DATA"
 _CLIP = re.compile(r"([A-Za-z0-9_-]{11})(?:_\d+){0,2}", re.ASCII)  # the official names, without ending
-CLIP_TIMEOUT = 120.0  # seconds; decoding a clip of ten seconds takes one or two
 
 
 def _from_environment() -> Path | None:
@@ -49,7 +49,7 @@ class RecordedData(ClipData):
     # Folder of clips, read with all folders below it.
     root: Path | None = Field(default_factory=_from_environment, validate_default=True)
     csv: Path | None = None  # what lists the clips, where that is not under the root
-    unreadable_share: Fraction = 0.05  # above it the run refuses
+    unreadable_share: Fraction = UNREADABLE_SHARE  # above it the run refuses
     frames_per_second: Seconds = FRAMES_A_SECOND  # of extracted pictures in a folder per clip
     clip_timeout: Seconds = CLIP_TIMEOUT  # seconds after which a decoder that hangs is given up; not with jobs=1
 
@@ -102,7 +102,7 @@ class RecordedBenchmark(BenchmarkPlugin):
     @property
     def clip_timeout(self) -> float | None:  # type: ignore[override]
         """As configured; there is none where clips are decoded in this process, which nobody could end."""
-        return None if self.data.jobs == 1 else float(self.data.clip_timeout)
+        return Terms.of_recordings(self.data).timeout
 
     @property
     def cache_name(self) -> str:

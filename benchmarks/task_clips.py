@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from avbench.benchmarks.plugin import BenchmarkPlugin, Sources, default_cache
-from avbench.benchmarks.recordings import CLIP_TIMEOUT
-from avbench.cores import available_cores
+from avbench.benchmarks.plugin import BenchmarkPlugin
+from avbench.benchmarks.prepared import Terms, bring, default_cache, folders_of
 from avbench.data.cache import ClipCache
-from avbench.data.prepare import PrepareReport, Progress, enforce_limit, prepare
+from avbench.data.prepare import PrepareReport, Progress
 from avbench.data.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from avbench.data.prepare import Source
-
-UNREADABLE_SHARE = 0.05  # of the clips that are found
 
 
 def prepare_clips(
@@ -38,10 +34,5 @@ def prepare_clips(
     """
     settings = benchmark.data
     cache = ClipCache((settings.cache or default_cache()) / folder, preprocessing)
-    jobs = settings.jobs or available_cores()
-    timeout = None if jobs == 1 else CLIP_TIMEOUT
-    report = prepare(cache, Sources(list(sources), lambda clip_id: sources[clip_id]), jobs, progress, timeout=timeout)
-    enforce_limit(report, UNREADABLE_SHARE)
-    below = "" if root is None else f"{root}{os.sep}"
-    quarantined = {name: (why, text.replace(below, "")) for name, (why, text) in report.quarantined.items()}
-    return cache, PrepareReport(report.ready, report.built, quarantined if below else report.quarantined)
+    places = [*([] if root is None else [root]), *folders_of(settings)]
+    return cache, bring(cache, sources, Terms.of_recordings(settings), places, progress)

@@ -58,7 +58,7 @@ class DatasetChoices:
         Raises:
             UsageError: a value of `--set` is unknown or makes no sense.
         """
-        from avbench.benchmarks.plugin import default_cache
+        from avbench.benchmarks.prepared import default_cache
         from avbench.config import parse_override
         from avbench.data.cache import ClipCache
         from avbench.data.sampling import check_storage
@@ -145,24 +145,19 @@ def overlap(first: tuple[str, Path, str | None], second: tuple[str, Path, str | 
 def _prepare(
     out: Console, choices: DatasetChoices, data: DatasetOnDisk, cache: ClipCache, invocation: Invocation
 ) -> PrepareReport:
-    from avbench.benchmarks.plugin import Sources
-    from avbench.benchmarks.recordings import CLIP_TIMEOUT
+    from avbench.benchmarks.prepared import CLIP_TIMEOUT, Sources, Terms, bring
     from avbench.cli.counting import counting
-    from avbench.cores import available_cores
-    from avbench.data.prepare import prepare as prepare_clips
-    from avbench.data.space import room_for
 
     found = data.found
-    if not choices.ignore_space:
-        room_for(cache, found).enforce(
-            "make room, name another place with --out DIR, store less with --set preprocessing.stored_frames=N, or "
-            "begin anyway with --ignore-space"
-        )
+    room = (
+        "make room, name another place with --out DIR, store less with --set preprocessing.stored_frames=N, or "
+        "begin anyway with --ignore-space"
+    )
+    terms = Terms(choices.jobs or 0, choices.timeout or CLIP_TIMEOUT, room=None if choices.ignore_space else room)
     sources = Sources(list(found), lambda clip_id: data.source(clip_id, cache.preprocessing))
     invocation.kept = CLIPS_STAY
     with counting(out, "preparing clips") as count:
-        jobs = choices.jobs or available_cores()
-        return prepare_clips(cache, sources, jobs, count, choices.retry, choices.timeout or CLIP_TIMEOUT)
+        return bring(cache, sources, terms, (data.root, data.listing.folder), count, retry=choices.retry)
 
 
 def _table(made: Audit) -> Table:

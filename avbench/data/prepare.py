@@ -18,6 +18,7 @@ from typing import Any
 
 from avbench.data.cache import ClipCache
 from avbench.data.clip import StoredClip
+from avbench.data.space import room_for
 from avbench.errors import AvbenchError, DataError, MediaError
 
 Source = Callable[[], StoredClip]
@@ -51,6 +52,7 @@ def prepare(
     progress: Progress | None = None,
     retry: bool = False,
     timeout: float | None = None,
+    room: str | None = None,
 ) -> PrepareReport:
     """Bring every clip of `sources` into the cache or into its quarantine; finished clips are never built twice.
 
@@ -62,15 +64,18 @@ def prepare(
         progress: called first with what is there already, then after every clip.
         retry: try all clips again that are quarantined from earlier.
         timeout: seconds after which a process that builds a clip is ended, and the clip quarantined as `timeout`.
+        room: what to do where the disk has too little room for what is not there yet; without it nobody asks.
 
     Raises:
-        DataError: the cache can't be written.
+        DataError: the disk has too little room, or the cache can't be written.
         AvbenchError: the processes can't start.
     """
     cache.sweep()
     known = cache.quarantined()
     quarantined = {} if retry else {clip_id: known[clip_id] for clip_id in sources if clip_id in known}
     missing = [clip_id for clip_id in sources if clip_id not in quarantined and not cache.contains(clip_id)]
+    if room is not None:
+        room_for(cache, len(missing)).enforce(room)
     settled = len(sources) - len(missing)
     report = progress or _ignore
     report(settled, len(sources))

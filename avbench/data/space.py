@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -43,20 +42,18 @@ class Room:
             )
 
 
-def room_for(cache: ClipCache, clip_ids: Iterable[str]) -> Room:
-    """The room for those of `clip_ids` that are neither in the cache nor in its quarantine.
+def room_for(cache: ClipCache, clips: int) -> Room:
+    """The room for so many clips more.
 
     Raises:
         DataError: the cache's place can't be looked at.
     """
-    known = cache.quarantined()
-    missing = sum(clip_id not in known and not cache.contains(clip_id) for clip_id in dict.fromkeys(clip_ids))
     place = next(folder for folder in (cache.folder, *cache.folder.parents) if folder.is_dir())
     try:
         free = shutil.disk_usage(place).free
     except OSError as error:
         raise DataError(f"can't ask how much room {place} has: {error.strerror}; name another place") from None
-    return Room(missing, _bytes_per_clip(cache), free, cache.folder)
+    return Room(clips, _bytes_per_clip(cache), free, cache.folder)
 
 
 def _bytes_per_clip(cache: ClipCache) -> int:

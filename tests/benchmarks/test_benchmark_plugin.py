@@ -9,7 +9,8 @@ import pytest
 from vggsound_tree import benchmark, file_name, lines, touch, write_clip, write_list
 
 from avbench.benchmarks.continual_vs import task_classes
-from avbench.benchmarks.plugin import BenchmarkPlugin, default_cache
+from avbench.benchmarks.plugin import BenchmarkPlugin
+from avbench.benchmarks.prepared import default_cache
 from avbench.errors import DataError, UsageError
 
 ROWS = [

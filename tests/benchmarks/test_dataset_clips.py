@@ -44,7 +44,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
 @pytest.fixture
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A miniature is half made of defects."""
-    monkeypatch.setattr("avbench.benchmarks.dataset_clips.UNREADABLE_SHARE", 0.5)
+    monkeypatch.setattr("avbench.benchmarks.prepared.UNREADABLE_SHARE", 0.5)
 
 
 def test_what_has_no_sound_is_left_out_and_what_is_broken_is_counted(

@@ -33,7 +33,7 @@ def tree(tmp_path, rendered):
 def here(monkeypatch):
     """Clips are decoded in this process, where the tests can reach; `test_prepare_timeout` has the other way."""
     real = preparing.prepare
-    monkeypatch.setattr(preparing, "prepare", lambda *given: real(*given[:2], 1, *given[3:5]))
+    monkeypatch.setattr(preparing, "prepare", lambda *given: real(*given[:2], 1, *given[3:5], None, *given[6:]))
 
 
 @pytest.fixture
