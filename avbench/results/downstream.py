@@ -48,6 +48,9 @@ class Evaluation(Record):
     outcomes: dict[str, list[float | None]] = Field(
         default_factory=dict
     )  # by metric, in percent, in the order of `examples`
+    shares: dict[str, list[float]] = Field(
+        default_factory=dict
+    )  # of metrics that are no means, by example; see `avbench.evaluation.downstream.jackknife`
     epochs: list[Epoch] = Field(default_factory=list)
     chosen_epoch: Count = 0  # whose head was tested, from 1
 
@@ -117,7 +120,8 @@ class DownstreamResult(Record):
     @model_validator(mode="after")
     def _one_outcome_per_example(self) -> DownstreamResult:
         for evaluation in self.evaluations:
-            for name, values in evaluation.outcomes.items():
+            shares = {name: values for name, values in evaluation.shares.items() if values}
+            for name, values in {**evaluation.outcomes, **shares}.items():
                 if len(values) != len(self.examples):
                     raise ValueError(f"{name}: {len(values)} outcomes of {len(self.examples)} examples")
         return self

@@ -68,8 +68,8 @@ def _shared(results: Sequence[DownstreamResult], metric: str) -> NDArray[np.int6
                 f"differ in {', '.join(apart)}; repeat `avbench eval` of one as the other was made, with its --set, "
                 "--variant and --data-root"
             )
-    if lacking := [result for result in results if metric not in result.final.outcomes]:
-        known = ", ".join(lacking[0].final.outcomes) or "none"
+    if lacking := [result for result in results if not len(_outcomes(result, metric))]:
+        known = ", ".join({**lacking[0].final.outcomes, **_by_example(lacking[0])}) or "none"
         raise UsageError(f"{lacking[0].name} has no outcomes of {metric!r} per example; it has: {known}")
     return np.flatnonzero(~np.isnan([_outcomes(result, metric) for result in results]).any(axis=0))
 
@@ -80,4 +80,10 @@ def _hits(results: Sequence[DownstreamResult], metric: str, rows: NDArray[np.int
 
 
 def _outcomes(result: DownstreamResult, metric: str) -> NDArray[np.float64]:
-    return np.asarray([np.nan if value is None else value for value in result.final.outcomes[metric]])
+    """Of a mean its outcomes, of another score its examples' shares; empty where the result has neither."""
+    values = result.final.outcomes.get(metric) or _by_example(result).get(metric, [])
+    return np.asarray([np.nan if value is None else value for value in values])
+
+
+def _by_example(result: DownstreamResult) -> dict[str, list[float]]:
+    return {name: values for name, values in result.final.shares.items() if values}

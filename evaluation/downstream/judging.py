@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.stats import t as student
 
+from avbench.evaluation.downstream import jackknife
 from avbench.evaluation.downstream.task import Floats, Rows, Scores, Split, undefined
 from avbench.evaluation.forgetting import summarise
 from avbench.results.downstream import Epoch, Evaluation, Score, Summary
@@ -36,6 +37,7 @@ def evaluation_of(
         scores=found,
         per_task=per_task,
         outcomes={name: [_number(value) for value in values] for name, values in scores.outcomes.items()},
+        shares={name: _shares(score, len(test), check_stop) for name, score in scores.pooled.items()},
         epochs=[Epoch(**epoch) for epoch in scores.history],
         chosen_epoch=scores.chosen_epoch,
     )
@@ -88,6 +90,10 @@ def _pooled_score(scores: Scores, name: str, everyone: Rows, check_stop: Callabl
         drawn.append(scores.pooled[name](random.choice(everyone, len(everyone))))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Score(value=value, low=float(low), high=float(high), chance=scores.chance[name])
+
+
+def _shares(score: Callable[[Rows], float], examples: int, check_stop: Callable[[], None]) -> list[float]:
+    return [round(float(value), 6) for value in jackknife.shares(score, examples, check_stop)]
 
 
 def _number(value: float) -> float | None:
