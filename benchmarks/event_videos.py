@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from avbench.benchmarks import ave
 from avbench.benchmarks.continual_synth import ContinualSynth
 from avbench.benchmarks.dataset_clips import DatasetClips
+from avbench.benchmarks.known_datasets import ave_notes
 from avbench.benchmarks.plugin import BenchmarkPlugin
 from avbench.benchmarks.segments import SECONDS, SEGMENTS, SegmentedClips, read_segments, render_segments
 from avbench.benchmarks.streams import EVALUATION, TRAIN
@@ -21,6 +22,8 @@ from avbench.data.world import ClipKey, Split, World, WorldConfig
 
 if TYPE_CHECKING:
     from avbench.data.prepare import Source
+
+Form = Literal["order", "txt", "authors"]
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,21 @@ class EventVideos:
     notes: tuple[str, ...]
 
 
-def of_ave(benchmark: BenchmarkPlugin, root: Path | None, form: ave.SplitForm, clips: SegmentedClips) -> EventVideos:
+def of_ave(benchmark: BenchmarkPlugin, root: Path | None, form: Form, clips: SegmentedClips) -> EventVideos:
     """All rows of AVE's annotations that a split holds; videos that rows of several splits share are noted.
+
+    Args:
+        form: which splits; `authors` are those of the order files read one row early, see `Annotations.one_row_early`.
 
     Raises:
         DataError: no folder is named, or annotations, splits or clips are not there.
     """
-    data = DatasetClips(benchmark, "ave", root, form).data
-    events = ave.read_annotations(data.root, form)
+    files: ave.SplitForm = "order" if form == "authors" else form
+    data = DatasetClips(benchmark, "ave", root, files).data
+    events, notes = ave.read_annotations(data.root, files), list[str]()
+    if form == "authors":
+        events = events.one_row_early()
+        notes.append("the splits are the published ones read one row early, as in STELLA's released code")
     splits: dict[str, ave.Split] = {"train": "train", "validation": "val", "test": "test"}
     parts = {
         part: tuple(
@@ -76,7 +86,7 @@ def of_ave(benchmark: BenchmarkPlugin, root: Path | None, form: ave.SplitForm, c
         for part, rows in ((part, events.of(split)) for part, split in splits.items())
     }
     sources = {clip_id: partial(read_segments, files, clips) for clip_id, files in data.found.items()}
-    return EventVideos("AVE", False, tuple(ave.classes()), parts, sources, "ave-segments", data.listing.notes)
+    return EventVideos("AVE", False, tuple(ave.classes()), parts, sources, "ave-segments", (*notes, *ave_notes(events)))
 
 
 def of_world(

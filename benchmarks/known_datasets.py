@@ -66,7 +66,8 @@ def _audioset(root: Path, wanted: str | None) -> Listing:
                 repeated += 1
                 continue
             seen.add(clip_id)
-            rows.append(Listed(clip_id, ytid, segment.start / 1000, split, _group(segment, owner), ytid))
+            group = _group(segment, owner)
+            rows.append(Listed(clip_id, ytid, segment.start / 1000, split, group, ytid, segment.seconds))
     notes = (f"{repeated} repeated lines of the lists were left out",) if repeated else ()
     published: dict[tuple[str, str | None], int] = {
         (split, None): _AUDIOSET_SIZES[split] for split in files if split in _AUDIOSET_SIZES
@@ -87,10 +88,11 @@ def _ave(root: Path, splits: str | None) -> Listing:
         if event.split is not None
     )
     published = {(split, name): counts[split] for name, counts in ave.classes().items() for split in ave.SPLITS}
-    return Listing(rows, annotations.files, root, _with_totals(published), tuple(_ave_notes(annotations)))
+    return Listing(rows, annotations.files, root, _with_totals(published), tuple(ave_notes(annotations)))
 
 
-def _ave_notes(annotations: ave.Annotations) -> Iterator[str]:
+def ave_notes(annotations: ave.Annotations) -> Iterator[str]:
+    """What a reader of scores on AVE should know about its rows and splits."""
     if annotations.split_form == "txt":
         yield "the splits are those of the archive's txt lists, which are not the published ones of the h5 files"
     events = annotations.events
@@ -107,7 +109,10 @@ def _ave_notes(annotations: ave.Annotations) -> Iterator[str]:
 
 def _avsbench(root: Path, _: str | None) -> Listing:
     scenes = avsbench.read_list(root)
-    rows = tuple(Listed(each.clip_id, each.name, None, each.split, each.category, each.name) for each in scenes.scenes)
+    rows = tuple(
+        Listed(each.clip_id, each.name, None, each.split, each.category, each.name, each.seconds)
+        for each in scenes.scenes
+    )
     published = {
         (split, name): counts[split] for name, counts in avsbench.classes().items() for split in avsbench.SPLITS
     }

@@ -222,6 +222,23 @@ def test_ave_in_its_official_layout(config: RunConfig, root: Path, split: str, m
     assert scores.chance[ACCURACY] == pytest.approx(100 * 14 / 30)
 
 
+def test_the_authors_variant_tests_the_row_before_each_of_the_published_ones(
+    config: RunConfig, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STELLA's loader subtracts 1 from row numbers that count from 0, and chooses the epoch by what it tests."""
+    monkeypatch.setattr(ave, "read_h5_order", lambda path: [int(word) for word in path.read_text().split()])
+    variant = EventLocalisation.variants["authors"]
+    assert variant == {"selection": "test", "split": "authors"}
+    videos = task_on(config, root, **variant).videos
+    rows = {part: [int(video.name.partition(" ")[0]) for video in found] for part, found in videos.parts.items()}
+    published = {"train": ORDER["train"], "validation": ORDER["val"], "test": ORDER["test"]}
+    assert rows == {part: sorted((number - 1) % 8 for number in numbers) for part, numbers in published.items()}
+    exact = task_on(config, root).videos
+    labels = {video.name: video.labels for part in exact.parts.values() for video in part}
+    assert all(video.labels == labels[video.name] for part in videos.parts.values() for video in part)
+    assert "one row early" in videos.notes[0] and not any("one row early" in note for note in exact.notes)
+
+
 def test_recordings_have_to_be_named(config: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no Annotations.txt of AVE"):
         task_on(config, tmp_path)
