@@ -73,13 +73,19 @@ def joined(views: Tensor, spans: Sequence[Sequence[int]]) -> Tensor:
 # --- rendered ---------------------------------------------------------------------------------------------------------
 
 
-def of_world(benchmark: ContinualSynth, counts: Mapping[str, int], progress: Progress | None = None) -> MaskedClips:
-    """Clips of a run's own world: to learn from those it was trained on, to test those of the evaluation stream.
+def of_world(
+    benchmark: ContinualSynth,
+    counts: Mapping[str, int],
+    progress: Progress | None = None,
+    notes: tuple[str, ...] = (),
+) -> MaskedClips:
+    """Clips of a rendered world: to learn from those of its train stream, to test those of the evaluation stream.
 
     A mask shows where the source is visible in a picture during which it is heard.
 
     Args:
         counts: of each part wanted, clips per class at most.
+        notes: what a reader of results should know.
     """
     order = {part: EVALUATION if part == "test" else TRAIN for part in counts}
     skipped = {"validation": counts.get("train", 0)}
@@ -100,7 +106,7 @@ def of_world(benchmark: ContinualSynth, counts: Mapping[str, int], progress: Pro
             tuple(task for _, task in there),
         )
         coverage[part] = Coverage(len(clips), len(there), sum(clip.clip_id in quarantined for clip, _ in clips))
-    return MaskedClips(benchmark.name, True, parts, coverage, quarantined)
+    return MaskedClips(benchmark.name, True, parts, coverage, quarantined, notes)
 
 
 def _first(benchmark: ContinualSynth, stream: str, skipped: int, count: int) -> list[tuple[Clip, int]]:

@@ -19,6 +19,7 @@ from torch import Tensor
 from avbench.batch import Batch
 from avbench.benchmarks.avsbench_scenes import of_avsbench
 from avbench.benchmarks.continual_synth import ContinualSynth
+from avbench.benchmarks.listening_world import OWN_WORLD, SceneOptions, listening_world
 from avbench.benchmarks.masked_clips import MaskedClips, joined, of_world, windows
 from avbench.config import Positive, Section
 from avbench.data.prepare import Progress
@@ -35,7 +36,7 @@ MEASURED: dict[Measure, str] = {"pointing": "pointing", "iou": "IoU", "auc": "AU
 OTHER, CENTRE, SALIENCY = "with another sound", "of the centre", "of colourfulness"
 
 
-class LocalisationOptions(Section):
+class LocalisationOptions(SceneOptions):
     """Which map, and what it is tried on."""
 
     map: Kind = "cosine"
@@ -47,9 +48,15 @@ class SourceLocalisation(DownstreamTask):
     """Pointing accuracy, intersection over union and area under its curve; see `avbench.evaluation.localisation`."""
 
     title = "Sound-source localisation"
+    version = "2"
     metrics = tuple(f"{name} {of}".rstrip() for of in ("", OTHER, CENTRE, SALIENCY) for name in MEASURED.values())
     Config: ClassVar[type[Section]] = LocalisationOptions
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "matching": {"map": "matching"}}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {},
+        "matching": {"map": "matching"},
+        "own-world": OWN_WORLD,
+        "own-world-matching": {**OWN_WORLD, "map": "matching"},
+    }
 
     def __init__(self, place: Place, options: Any) -> None:
         super().__init__(place, options)
@@ -79,7 +86,8 @@ class SourceLocalisation(DownstreamTask):
     def _clips(self, progress: Progress | None) -> MaskedClips:
         benchmark = self.place.benchmark
         if isinstance(benchmark, ContinualSynth) and self.rendered:
-            return of_world(benchmark, {"test": self.options.test_clips}, progress)
+            scenes, notes = listening_world(benchmark, self.options, 1, self.options.test_clips)
+            return of_world(scenes, {"test": self.options.test_clips}, progress, notes)
         return of_avsbench(benchmark, self.place.root, self.options.pictures, ["test"], progress)
 
     def evaluate(self, net: AudioVideoMAE, splits: Splits, bench: Workbench) -> Scores:

@@ -1,6 +1,7 @@
 """Sound-source segmentation: which pixels show what is heard? A decoder on the frozen backbone (STELLA, AVSBench-S4).
 
-The clips are those of AVSBench-S4; a run on continual-synth is judged on clips of its own world, whose masks are known.
+The clips are those of AVSBench-S4. A run on continual-synth is judged on rendered clips of its own classes, whose masks
+are known, with silent objects that are as conspicuous as the source; `--variant own-world` takes its world as it is.
 Training clips have a mask of their first picture only. Beside the score stands what the same decoder makes of the same
 pictures with another clip's sound: a decoder that marks what is conspicuous loses nothing by that.
 """
@@ -19,6 +20,7 @@ from torch.nn import functional
 from avbench.batch import Batch
 from avbench.benchmarks.avsbench_scenes import of_avsbench
 from avbench.benchmarks.continual_synth import ContinualSynth
+from avbench.benchmarks.listening_world import OWN_WORLD, SceneOptions, listening_world
 from avbench.benchmarks.masked_clips import MaskedClips, MaskedPart, joined, of_world, windows
 from avbench.config import ClipShape, Count, Positive, Section
 from avbench.data.prepare import Progress
@@ -34,7 +36,7 @@ IOU, F_SCORE, OTHER, CENTRE = "MIoU", "F-score", "MIoU with another sound", "MIo
 LEVELS = 2  # maps that the decoder takes
 
 
-class SegmentationOptions(ProbeOptions):
+class SegmentationOptions(SceneOptions, ProbeOptions):
     """The defaults are STELLA's (Table 6)."""
 
     epochs: Positive = 20
@@ -52,9 +54,14 @@ class Segmentation(ProbeTask):
     """Mean intersection over union and F-score of the masks, beside two controls."""
 
     title = "Sound-source segmentation"
+    version = "2"
     metrics = (IOU, F_SCORE, OTHER, CENTRE)
     Config: ClassVar[type[Section]] = SegmentationOptions
-    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "avsbench": {"pictures": 5}}
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {},
+        "avsbench": {"pictures": 5},
+        "own-world": OWN_WORLD,
+    }
 
     def __init__(self, place: Place, options: Any) -> None:
         super().__init__(place, options)
@@ -86,7 +93,9 @@ class Segmentation(ProbeTask):
         parts, benchmark = ("train", "validation", "test"), self.place.benchmark
         if isinstance(benchmark, ContinualSynth) and self.rendered:
             counts = {part: getattr(self.options, f"{part}_clips") for part in parts}
-            return of_world(benchmark, counts, progress)
+            learned = counts["train"] + counts["validation"]
+            scenes, notes = listening_world(benchmark, self.options, learned, counts["test"])
+            return of_world(scenes, counts, progress, notes)
         return of_avsbench(benchmark, self.place.root, self.options.pictures, parts, progress)
 
     # --- the head -----------------------------------------------------------------------------------------------------

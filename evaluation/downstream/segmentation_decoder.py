@@ -62,8 +62,7 @@ class SegmentationDecoder(nn.Module):
         """(B, T, channels, 4 or 2 times the rows, the same)."""
         clips, frames = tokens.shape[:2]
         grid = self.reduce[place](tokens).flatten(0, 1).transpose(1, 2).unflatten(2, (self.rows, self.rows))
-        side = self.rows * (4, 2)[place]
-        grid = functional.interpolate(grid, size=(side, side), mode="bicubic", align_corners=False)
+        grid = bicubic(grid, self.rows * (4, 2)[place])
         dilated = self.dilate[place](grid).unflatten(0, (clips, frames))
         attended: Tensor = self.attend[place](dilated, heard)
         return attended
@@ -78,7 +77,15 @@ class DilatedConvolutions(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, result, H, W)."""
-        return torch.stack([branch(grid) for branch in self.branches]).sum(dim=0)
+        return torch.stack([self._convolve(branch, grid) for branch in self.branches]).sum(dim=0)
+
+    @staticmethod
+    def _convolve(branch: nn.Module, grid: Tensor) -> Tensor:
+        """On a grid no wider than the rate all taps but the middle one see padding alone: a 1 x 1 convolution."""
+        assert isinstance(branch, nn.Conv2d)
+        if branch.dilation[0] < max(grid.shape[2:]):
+            return branch(grid)
+        return functional.conv2d(grid, branch.weight[:, :, 1:2, 1:2], branch.bias)
 
 
 class TemporalPixelwiseAttention(nn.Module):
@@ -140,6 +147,14 @@ class Residual(nn.Module):
 def scaled(size: int, width: int) -> int:
     """A published size at another width of the backbone: in proportion, a multiple of 8."""
     return max(8, 8 * round(size * width / PUBLISHED_WIDTH / 8))
+
+
+def bicubic(grid: Tensor, side: int) -> Tensor:
+    """(B, C, rows, rows) -> (B, C, side, side); as two products, whose gradients are fast and deterministic."""
+    rows = torch.eye(grid.shape[-1], device=grid.device)[None, :, None]
+    weights = functional.interpolate(rows, size=(1, side), mode="bicubic", align_corners=False)[0, :, 0].to(grid.dtype)
+    found: Tensor = weights.T @ grid @ weights
+    return found
 
 
 def _enlarged(grid: Tensor, size: Sequence[int]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,14 @@ from avbench.evaluation.downstream.localisation import LocalisationOptions, Sour
 from avbench.evaluation.downstream.other_sound import WithOtherSound, partners
 from avbench.evaluation.downstream.segmentation import CENTRE, F_SCORE, IOU, OTHER, Segmentation, SegmentationOptions
 from avbench.evaluation.downstream.segmentation_decoder import (
+    DilatedConvolutions,
     SegmentationDecoder,
     TemporalPixelwiseAttention,
+    bicubic,
     scaled,
 )
 from avbench.evaluation.downstream.segmentation_scores import FScore, centred_disc, clip_iou, everything, f_curve
-from avbench.evaluation.downstream.task import Place, Workbench
+from avbench.evaluation.downstream.task import Place, Split, Splits, Workbench
 from avbench.model.mae import AudioVideoMAE
 from avbench.model.matching import AudioVideoMatching
 from avbench.testing.trial import MODEL, SHAPE
@@ -112,6 +115,20 @@ def test_attention_without_a_matrix_of_pairs_is_that_of_all_pairs() -> None:
     answer = attention.scale(attention.answer(weights @ attention.value(pixels)).flatten(0, 1)).view_as(pixels)
     expected = attention.norm(pixels + answer).view(2, 3, 4, 5, 6).movedim(-1, 2)
     torch.testing.assert_close(attention(pictures, sound), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dilated_convolutions_leave_out_only_taps_that_see_padding() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for side in (2, 3, 4, 12, 20):
+        grid, pyramid = torch.randn(2, 5, side, side, generator=generator), DilatedConvolutions(5, 4)
+        expected = sum(branch(grid) for branch in pyramid.branches)
+        torch.testing.assert_close(pyramid(grid), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bicubic_enlargement_by_two_products_is_torchs() -> None:
+    grid = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    expected = functional.interpolate(grid, size=(20, 20), mode="bicubic", align_corners=False)
+    torch.testing.assert_close(bicubic(grid, 20), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_it_begins_by_passing_pictures_through() -> None:
@@ -224,6 +241,24 @@ def test_masks_are_of_the_source_while_it_is_heard(config: RunConfig) -> None:
     assert clips.parts["train"].masks.shape[1] == 1
 
 
+def test_scenes_ask_for_listening_unless_the_own_world_is_wanted(config: RunConfig) -> None:
+    task = task_on(config)
+    (note,) = task.splits().notes
+    assert "salience 0 (the run: 1)" in note and "distractor_activity 1 (the run: 0)" in note
+    for kind, variant in (
+        (Segmentation, "own-world"),
+        (SourceLocalisation, "own-world"),
+        (SourceLocalisation, "own-world-matching"),
+    ):
+        options = kind.Config(
+            **{name: value for name, value in FEW.items() if name in kind.Config.model_fields} | kind.variants[variant]
+        )
+        splits = kind(Place(config, ContinualSynth(config)), options).splits()
+        own = {clip.clip_id for group in ContinualSynth(config).clip_list.streams["evaluation"] for clip in group.clips}
+        assert not splits.notes and set(splits.test.names) <= own
+    assert set(task.splits().test.names) - own  # others had to be chosen
+
+
 def test_a_run_of_the_whole_task(config: RunConfig) -> None:
     task = task_on(config)
     splits, backbone = task.splits(), net(config)
@@ -297,6 +332,45 @@ def test_localisation_gives_the_map_and_its_controls_beside_chance(config: RunCo
     assert abs(result.scores["pointing"].chance - share) < 20
 
 
+def test_what_is_planted_is_found(config: RunConfig) -> None:
+    """A network whose tokens point along the sound where a patch is bright, and against it where it is dark."""
+    task = SourceLocalisation(Place(config, ContinualSynth(config)), LocalisationOptions(test_clips=1))
+    backbone, direction = _that_marks_bright_patches(net(config)), torch.Generator().manual_seed(0)
+    cells = torch.randint(4, (8, 4), generator=direction)  # of the two by two patches of each of four pictures
+    grid = functional.one_hot(cells, 4).unflatten(2, (2, 2)).bool()
+    masks = grid.repeat_interleave(16, dim=2).repeat_interleave(16, dim=3)
+    views = [
+        {
+            "audio": torch.randn(2, 1, 64, 64).half(),
+            "video": (255 * mask)[None, :, None].expand(2, -1, 3, -1, -1).byte(),
+        }
+        for mask in masks
+    ]
+    found = task.evaluate(backbone, _tested(masks, views), bench(config)).outcomes
+    assert (found["pointing"] == 100).all() and (found["IoU"] > 60).all()
+    turned = task.evaluate(backbone, _tested(masks.mT, views), bench(config)).outcomes
+    upside_down = task.evaluate(backbone, _tested(masks.flip(1), views), bench(config)).outcomes
+    assert turned["pointing"].mean() < 90 and upside_down["pointing"].mean() < 60
+
+
+def _that_marks_bright_patches(backbone: AudioVideoMAE) -> AudioVideoMAE:
+    direction = torch.tensor([1.0, -1.0]).repeat(backbone.config.width // 2)
+    with torch.no_grad():
+        for name, parameter in backbone.named_parameters():
+            if name.endswith(("proj.weight", "fc2.weight", "modality", "position")):
+                parameter.zero_()  # every token goes through by itself
+        for encoder, slope, level in ((backbone.audio_encoder, 0, 1), (backbone.video_encoder, 1, 0)):
+            encoder.embed.weight.copy_(slope * direction[:, None].expand_as(encoder.embed.weight))
+            encoder.embed.bias.copy_(level * direction)
+    return backbone
+
+
+def _tested(masks: torch.Tensor, views: list[dict[str, torch.Tensor]]) -> Splits:
+    nothing = Split((), masks[:0], views[:0])  # type: ignore[arg-type]
+    test = Split(tuple(map(str, range(len(masks)))), masks, views)  # type: ignore[arg-type]
+    return Splits("planted", True, nothing, nothing, test, {})
+
+
 def test_the_map_of_the_matching_module_needs_one(config: RunConfig) -> None:
     task = SourceLocalisation(Place(config, ContinualSynth(config)), LocalisationOptions(map="matching", test_clips=1))
     splits = task.splits()
@@ -364,6 +438,27 @@ def test_localisation_on_avsbench_takes_all_five_pictures(config: RunConfig, roo
     splits = task.splits()
     assert splits.test.targets.shape == (2, 5, 32, 32)
     assert set(task.evaluate(net(config), splits, bench(config)).outcomes) == set(task.metrics)
+
+
+@pytest.fixture
+def fewer(root: Path, tmp_path: Path) -> Path:
+    """The same scenes; the video of one test scene ends after four seconds: four pictures and masks, less sound."""
+    base = Path(shutil.copytree(root, tmp_path / "avsbench")) / "Single-source"
+    table = (base / "s4_meta_data.csv").read_text()
+    (base / "s4_meta_data.csv").write_text(table.replace("-A_00007-_b,0,", "-A_00007-_b,6,"))
+    for path in base.rglob("-A_00007-_b_5.png"):
+        path.unlink()
+    (sound,) = base.rglob("-A_00007-_b.wav")
+    rate, wave = wavfile.read(sound)
+    wavfile.write(sound, rate, wave[: round(3.9 * rate)])
+    return base.parent
+
+
+def test_a_scene_of_four_pictures_is_complete_where_four_are_asked_for(config: RunConfig, fewer: Path) -> None:
+    four, five = (task_on(config, fewer, pictures=pictures).splits() for pictures in (4, 5))
+    assert len(four.test) == 2 and four.coverage["test"].missing == 1 and not four.quarantined
+    assert len(five.test) == 1 and five.coverage["test"].missing == 2
+    assert four.test.views[1]["video"].shape[1] == config.clip.frames
 
 
 def test_what_is_missing_is_named(config: RunConfig, tmp_path: Path) -> None:

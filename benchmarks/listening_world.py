@@ -1,0 +1,106 @@
+"""A run's own world with scenes that ask for listening: silent objects as bright, as lively and as well known.
+
+In the world that a run learns in, a source may be lit by its own sound, and most silent objects are of classes that no
+clip of the run lets sound; so a mask can be drawn by looking alone. Here neither is so, unless it is asked for: what is
+heard is all that tells the source from the rest.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal
+
+from avbench.benchmarks.continual_synth import ContinualSynth
+from avbench.benchmarks.lists import ClipList, TaskClips
+from avbench.benchmarks.streams import EVALUATION, TRAIN, Clip
+from avbench.config import Fraction, RunConfig, Section, merge
+from avbench.data.world import ClipKey, Split
+from avbench.data.world.classes import task_classes
+from avbench.data.world.config import MOST_CLIPS
+from avbench.errors import UsageError
+
+OWN_WORLD: dict[str, Any] = {"salience": None, "distractor_activity": None, "silent_classes": "any"}
+"""The options that leave everything as the run's world has it."""
+
+
+class SceneOptions(Section):
+    """What rendered scenes are like in which something that sounds is to be found; see `WorldConfig` for the dials."""
+
+    salience: Fraction | None = 0.0  # none: as in the run's world
+    distractor_activity: Fraction | None = 1.0  # likewise
+    silent_classes: Literal["run", "any"] = "run"  # those that sound in the run's clips, or all the world knows
+
+
+class ListeningWorld(ContinualSynth):
+    """Clips of a run's classes in a world with other dials, chosen by the class of the silent objects in them.
+
+    Args:
+        config: of the run, its world with the dials and counts of clips that are wanted.
+        silent_classes: see `SceneOptions`.
+    """
+
+    def __init__(self, config: RunConfig, silent_classes: Literal["run", "any"]) -> None:
+        super().__init__(config)
+        self.silent_classes = silent_classes
+
+    def list_clips(self) -> ClipList:
+        """The first fitting clips of each class, as many as the world's counts say, to learn from and to test with.
+
+        Raises:
+            UsageError: a class has too few of them.
+        """
+        listing = super().list_clips()
+        order = [[task.id for task in self.world.tasks].index(task.id) for task in listing.tasks]
+        world = self.data.world
+        streams = {
+            split: tuple(TaskClips(tuple(self._fitting(split, task, count))) for task in order)
+            for split, count in ((TRAIN, world.train_clips), (EVALUATION, world.test_clips))
+        }
+        return ClipList(listing.tasks, streams)
+
+    def _fitting(self, split: Split, task: int, count: int) -> list[Clip]:
+        found = []
+        for label, name in enumerate(self.world.tasks[task].classes):
+            keys = (ClipKey(split, task, label, index) for index in range(MOST_CLIPS))
+            clips = [Clip(key.clip_id, name) for key in islice(filter(self._fits, keys), count)]
+            if len(clips) < count:
+                raise UsageError(
+                    f"only {len(clips)} of {MOST_CLIPS:,} clips of {name!r} have silent objects of the run's classes "
+                    f"alone, and {count} are wanted; use --set silent_classes=any"
+                )
+            found += clips
+        return found
+
+    def _fits(self, key: ClipKey) -> bool:
+        if self.silent_classes == "any":
+            return True
+        silent = (actor for actor in self.world.scene(key).actors if not actor.sounds)
+        return all(actor.identity.triple in self._of_the_run for actor in silent)
+
+    @cached_property
+    def _of_the_run(self) -> frozenset[Any]:
+        world = self.data.world
+        tasks = task_classes(world.seed, world.recurring_looks)
+        return frozenset(identity.triple for task in tasks for identity in task[: world.classes_per_task])
+
+
+def listening_world(
+    benchmark: ContinualSynth, options: SceneOptions, train_clips: int, test_clips: int
+) -> tuple[ContinualSynth, tuple[str, ...]]:
+    """Where the scenes come from, the benchmark itself if nothing is to differ, and what a reader should know of them.
+
+    Args:
+        train_clips, test_clips: per class.
+    """
+    chosen = options.model_dump(include=set(OWN_WORLD))
+    if chosen == OWN_WORLD:
+        return benchmark, ()
+    own = benchmark.data.world
+    dials = {name: value for name, value in chosen.items() if name != "silent_classes" and value is not None}
+    counts = {"train_clips": train_clips, "test_clips": test_clips}
+    data = merge(benchmark.config.data, {"world": dials | counts})
+    scenes = ListeningWorld(benchmark.config.model_copy(update={"data": data}), options.silent_classes)
+    said = [f"{name} {value:g} (the run: {getattr(own, name):g})" for name, value in dials.items()]
+    silent = "the run's classes only" if options.silent_classes == "run" else "any class"
+    return scenes, (f"the clips were rendered for this task: {', '.join([*said, f'silent objects of {silent}'])}",)
