@@ -57,6 +57,11 @@ class Segment:
         """Such as `--4gqARaEJE_0_10000`."""
         return f"{self.ytid}_{self.start}_{self.end}"
 
+    @property
+    def seconds(self) -> float:
+        """How long it is: ten seconds, or less of some hundred."""
+        return (self.end - self.start) / 1000
+
 
 def find_lists(root: Path, named: Path | None, train: TrainList) -> dict[str, Path]:
     """The files that list the segments to train on and to test with, by the streams they are for.

@@ -22,7 +22,8 @@ from avbench.errors import DataError
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, Split, Split] = ("train", "val", "test")
 
-SECONDS = 5  # of every clip
+SECONDS = 5  # of every clip that its video is long enough for
+VIDEO_SECONDS = 10  # of the VGGSound clip that a scene was cut from
 MASKS: dict[Split, int] = {"train": 1, "val": SECONDS, "test": SECONDS}
 LISTS = ("s4_meta_data.csv", "s4_semi_meta_data.csv")
 FOLDERS = (".", "Single-source", "avsbench_data/Single-source")  # under the root, in this order
@@ -57,6 +58,12 @@ class Scene:
     def clip_id(self) -> str:
         """The YouTube id: the list names each once."""
         return self.name
+
+    @property
+    def seconds(self) -> float:
+        """How long the clip is: less than five seconds where its video ends before."""
+        left = VIDEO_SECONDS - self.start
+        return float(min(SECONDS, left) if left > 0 else SECONDS)
 
     @property
     def masks(self) -> int:

@@ -60,14 +60,14 @@ def of_avsbench(
     stored = base.model_copy(
         update={
             "clip_seconds": float(avsbench.SECONDS),
-            "stored_frames": avsbench.SECONDS,
+            "stored_frames": masks,
             "stored_size": shape.image_size,
             "audio_frames": columns_of(avsbench.SECONDS, base),
         }
     )
-    complete = {part: [one for one in found if _is_complete(scenes, one)] for part, found in listed.items()}
+    complete = {part: [one for one in found if _is_complete(scenes, one, masks)] for part, found in listed.items()}
     sources = {
-        one.clip_id: partial(read_scene, scenes.frames(one), _sound(scenes, one), stored)
+        one.clip_id: partial(read_scene, scenes.frames(one)[:masks], _sound(scenes, one), stored, one.seconds)
         for found in complete.values()
         for one in found
     }
@@ -97,14 +97,19 @@ def of_avsbench(
     return MaskedClips("AVSBench-S4", False, parts, coverage, report.quarantined, tuple(notes))
 
 
-def read_scene(pictures: Sequence[Path], sound: Path, preprocessing: Preprocessing) -> StoredClip:
+def read_scene(
+    pictures: Sequence[Path], sound: Path, preprocessing: Preprocessing, seconds: float | None = None
+) -> StoredClip:
     """A scene as the cache stores it, its pictures squeezed to a square.
+
+    Args:
+        seconds: how long it is by its annotation; None: as long as all others.
 
     Raises:
         MediaError: a file can't be read.
     """
     waveform = read_audio(sound, preprocessing.clip_seconds, preprocessing.sample_rate)
-    check_sound(waveform, sound, preprocessing)
+    check_sound(waveform, sound, preprocessing, seconds)
     size = preprocessing.stored_size
     frames = [resize(_pixels(path, "RGB").permute(2, 0, 1)[None], size)[0].permute(1, 2, 0) for path in pictures]
     return StoredClip.from_waveform(torch.stack(frames).numpy(), waveform, preprocessing)
@@ -143,8 +148,9 @@ def _sound(scenes: avsbench.SceneList, scene: avsbench.Scene) -> Path:
     return wave if wave.is_file() else scenes.video(scene)
 
 
-def _is_complete(scenes: avsbench.SceneList, scene: avsbench.Scene) -> bool:
-    needed = (*scenes.frames(scene), *scenes.masks(scene), _sound(scenes, scene))
+def _is_complete(scenes: avsbench.SceneList, scene: avsbench.Scene, masks: int) -> bool:
+    """Whether the first so many pictures are there, and their masks; a few scenes have no fifth one."""
+    needed = (*scenes.frames(scene)[:masks], *scenes.masks(scene)[:masks], _sound(scenes, scene))
     return all(path.is_file() for path in needed)
 
 

@@ -70,7 +70,7 @@ class ContinualAS(RecordedBenchmark):
     """Continual-AS from a folder of AudioSet clips."""
 
     name = "continual-as"
-    version = "1"
+    version = "2"  # 2: segments of less than ten seconds take part
     dataset = "AudioSet"
     file_names = "--4gqARaEJE.mp4 or --4gqARaEJE_0_10000.mp4"
     how_to_get = audioset.HOW_TO_GET
@@ -105,9 +105,14 @@ class ContinualAS(RecordedBenchmark):
         return TaskClips(found, len(segments) - len(found), classes.published[stream])
 
     def labels_of(self, clip: Clip) -> tuple[str, ...]:
-        """Every class that is trained on and that the clip's labels name, of whatever task."""
-        named = self._labels[clip.clip_id]
-        return tuple(name for label, name in _trained_classes().items() if label in named)
+        """Every class of the benchmark that the clip's labels name, its task's category last."""
+        named = self._segments[clip.clip_id].labels
+        return tuple(name for label, name in _names().items() if label in named)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes and the categories of all tasks that are classes of AudioSet themselves: 171."""
+        return tuple(chain.from_iterable(task_classes()[task.id].names.values() for task in self.tasks))
 
     def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
         """Clips of VGGSound to make base weights from; see `avbench.benchmarks.continual_as_base`.
@@ -117,13 +122,13 @@ class ContinualAS(RecordedBenchmark):
         """
         return base_streams.build(self, continual_as_base.base_mix(self), progress)
 
+    def seconds_of(self, clip_id: str) -> float | None:
+        """As AudioSet's lists say: some segments last less than ten seconds."""
+        return self._segments[clip_id].seconds
+
     @cached_property
-    def _labels(self) -> Mapping[str, frozenset[str]]:
-        return {
-            segment.clip_id: frozenset(segment.labels)
-            for assigned in self._assigned.values()
-            for segment in assigned.clips
-        }
+    def _segments(self) -> Mapping[str, Segment]:
+        return {segment.clip_id: segment for assigned in self._assigned.values() for segment in assigned.clips}
 
     def notes(self) -> Iterator[str]:
         """On clips that were left out, and on what departs from the published lists."""
@@ -176,14 +181,9 @@ class ContinualAS(RecordedBenchmark):
         return self.list_files[f"{stream} list"]
 
 
-def _trained_classes() -> dict[str, str]:
+def _names() -> dict[str, str]:
     """Names by label id."""
-    return {
-        label: name
-        for classes in task_classes().values()
-        for label, name in classes.names.items()
-        if label in classes.trained
-    }
+    return {label: name for classes in task_classes().values() for label, name in classes.names.items()}
 
 
 def _kept(assigned: Assigned) -> str:

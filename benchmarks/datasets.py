@@ -29,6 +29,7 @@ class Listed(NamedTuple):
         split: such as `train`.
         group: class, category or task.
         ytid: YouTube id; None where it is not known.
+        seconds: how long the annotated segment is, where that may be less than others; None: as long as all others.
     """
 
     clip_id: str
@@ -37,6 +38,7 @@ class Listed(NamedTuple):
     split: str
     group: str
     ytid: str | None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -154,4 +156,8 @@ class DatasetOnDisk:
         """Decoding of one clip."""
         from avbench.data.extracted import read_files
 
-        return partial(read_files, self.found[clip_id], preprocessing)
+        return partial(read_files, self.found[clip_id], preprocessing, self._seconds.get(clip_id))
+
+    @cached_property
+    def _seconds(self) -> dict[str, float]:
+        return {row.clip_id: row.seconds for row in self.listing.rows if row.seconds is not None}

@@ -184,6 +184,11 @@ class BenchmarkPlugin(ABC):
         """All classes of a listed clip, for what comes after pre-training; where each has one, its own."""
         return (clip.label,)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All classes that `labels_of` may name, each once: those of the tasks, in their order."""
+        return tuple(dict.fromkeys(chain.from_iterable(task.classes for task in self.clip_list.tasks)))
+
     def store_of(
         self, clip_ids: Sequence[str], progress: Progress | None = None
     ) -> tuple[ClipStore, dict[str, tuple[str, str]]]:

@@ -130,7 +130,11 @@ class RecordedBenchmark(BenchmarkPlugin):
         """Decoding of one clip."""
         from avbench.data.extracted import read_files
 
-        return partial(read_files, self.paths[clip_id], self.data.preprocessing)
+        return partial(read_files, self.paths[clip_id], self.data.preprocessing, self.seconds_of(clip_id))
+
+    def seconds_of(self, clip_id: str) -> float | None:
+        """How long a clip is by its annotation, where that may be less; None, the default: as long as all."""
+        return None
 
     def sound_of(self, clip_id: str) -> Sound | None:
         """The sound as the spectrogram was made from it.

@@ -20,17 +20,25 @@ from avbench.data.source_file import SourceFile
 from avbench.errors import MediaError
 
 
-def read_files(files: ClipFiles, preprocessing: Preprocessing) -> StoredClip:
+def read_files(files: ClipFiles, preprocessing: Preprocessing, seconds: float | None = None) -> StoredClip:
     """The first `clip_seconds` of a clip, from a media file or from extracted pictures and sound.
+
+    Args:
+        seconds: how long the clip is by its annotation, where that may be less; see `avbench.data.media.read_clip`.
 
     Raises:
         MediaError: it can't be read; see `avbench.data.media` and `read_extracted`.
     """
-    return read_clip(files, preprocessing) if isinstance(files, Path) else read_extracted(files, preprocessing)
+    if isinstance(files, Path):
+        return read_clip(files, preprocessing, seconds)
+    return read_extracted(files, preprocessing, seconds)
 
 
-def read_extracted(clip: ExtractedClip, preprocessing: Preprocessing) -> StoredClip:
+def read_extracted(clip: ExtractedClip, preprocessing: Preprocessing, seconds: float | None = None) -> StoredClip:
     """The first `clip_seconds` of an extracted clip, ready for the cache.
+
+    Args:
+        seconds: as in `read_files`; pictures whose times follow from the clip's length are spread over it.
 
     Raises:
         MediaError: its sound is missing (`no-audio`), silent or short, pictures are missing (`no-video`, `incomplete`),
@@ -40,21 +48,22 @@ def read_extracted(clip: ExtractedClip, preprocessing: Preprocessing) -> StoredC
         if clip.sound is None:
             raise MediaError("no-audio", f"{clip.folder}: there are pictures of {clip.name}, but no file of its sound")
         waveform = read_audio(clip.sound, preprocessing.clip_seconds, preprocessing.sample_rate)
-        check_sound(waveform, clip.sound, preprocessing)
-        frames = _read_pictures(clip, preprocessing)
+        check_sound(waveform, clip.sound, preprocessing, seconds)
+        frames = _read_pictures(clip, preprocessing, preprocessing.seconds_of(seconds))
     except MediaError as error:
         error.source = SourceFile.now(clip.sound or clip.folder)
         raise
     return StoredClip.from_waveform(frames, waveform, preprocessing)
 
 
-def _read_pictures(clip: ExtractedClip, preprocessing: Preprocessing) -> npt.NDArray[np.uint8]:
+def _read_pictures(clip: ExtractedClip, preprocessing: Preprocessing, seconds: float) -> npt.NDArray[np.uint8]:
     """uint8 (stored_frames, S, S, 3): for each stored time the picture that was taken nearest to it."""
-    taken = pictures_of(clip, preprocessing.clip_seconds)
+    taken = pictures_of(clip, seconds)
     times, wanted = np.array([time for time, _ in taken]), preprocessing.timestamps()
-    if wanted[-1] - times[-1] > LARGEST_GAP:
+    needed = min(wanted[-1], seconds)
+    if needed - times[-1] > LARGEST_GAP:
         raise MediaError(
-            "short", f"{clip.folder}: the pictures of {clip.name} end at {times[-1]:.2f} s of {wanted[-1]:.2f} s"
+            "short", f"{clip.folder}: the pictures of {clip.name} end at {times[-1]:.2f} s of {needed:.2f} s"
         )
     nearest = [int(np.abs(times - time).argmin()) for time in wanted]
     pictures = {place: _picture(taken[place][1], preprocessing.stored_size) for place in dict.fromkeys(nearest)}

@@ -41,8 +41,12 @@ _OPEN_OPTIONS = {
 _SIGNATURES = ((4, b"ftyp"), (0, b"\x1aE\xdf\xa3"), (0, b"RIFF"))  # of mp4, of matroska and webm, of avi
 
 
-def read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
+def read_clip(path: Path, preprocessing: Preprocessing, seconds: float | None = None) -> StoredClip:
     """The first `clip_seconds` of a media file, ready for the cache.
+
+    Args:
+        seconds: how long the clip is by its annotation, where that may be less than `clip_seconds`. Of such a clip the
+            last picture stands for all later times, and the spectrogram is padded.
 
     Raises:
         MediaError: the file can't be read, lacks video or audio, is silent, or more than a second too short. Its
@@ -50,41 +54,47 @@ def read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
     """
     source = SourceFile.now(path)
     try:
-        return _read_clip(path, preprocessing)
+        return _read_clip(path, preprocessing, seconds)
     except MediaError as error:
         error.source = source
         raise
 
 
-def _read_clip(path: Path, preprocessing: Preprocessing) -> StoredClip:
+def _read_clip(path: Path, preprocessing: Preprocessing, seconds: float | None) -> StoredClip:
     waveform = read_audio(path, preprocessing.clip_seconds, preprocessing.sample_rate)
-    check_sound(waveform, path, preprocessing)
-    frames = read_frames(path, preprocessing.timestamps(), preprocessing.stored_size)
+    check_sound(waveform, path, preprocessing, seconds)
+    frames = read_frames(path, preprocessing.timestamps(), preprocessing.stored_size, seconds)
     return StoredClip.from_waveform(frames, waveform, preprocessing)
 
 
-def check_sound(waveform: npt.NDArray[np.float32], path: Path, preprocessing: Preprocessing) -> None:
+def check_sound(
+    waveform: npt.NDArray[np.float32], path: Path, preprocessing: Preprocessing, seconds: float | None = None
+) -> None:
     """Whether the waveform of a clip, float32 (n,), is of use.
+
+    Args:
+        seconds: as in `read_clip`.
 
     Raises:
         MediaError: it is constant (`silent`) or more than a second too short (`short`).
     """
     if np.ptp(waveform) <= _QUIETEST:
         raise MediaError("silent", f"{path}: the audio is constant")
-    seconds = len(waveform) / preprocessing.sample_rate
-    if preprocessing.clip_seconds - seconds > LARGEST_GAP:
-        raise MediaError(
-            "short", f"{path}: {seconds:.2f} s of audio where {preprocessing.clip_seconds:g} s are asked for"
-        )
+    heard, expected = len(waveform) / preprocessing.sample_rate, preprocessing.seconds_of(seconds)
+    if expected - heard > LARGEST_GAP:
+        raise MediaError("short", f"{path}: {heard:.2f} s of audio where {expected:g} s are asked for")
 
 
-def read_frames(path: Path, timestamps: Sequence[float], size: int) -> npt.NDArray[np.uint8]:
+def read_frames(
+    path: Path, timestamps: Sequence[float], size: int, seconds: float | None = None
+) -> npt.NDArray[np.uint8]:
     """The frames nearest to given times, upright, the short side resized to `size`, the centre cropped.
 
     Times count from the file's first video frame. A time up to a second past the last frame gets the last frame.
 
     Args:
         timestamps: seconds, at least one, in any order.
+        seconds: as in `read_clip`; any time past the end of a shorter clip gets its last frame.
 
     Returns:
         uint8 (n, size, size, 3), RGB.
@@ -93,11 +103,12 @@ def read_frames(path: Path, timestamps: Sequence[float], size: int) -> npt.NDArr
         MediaError: the file can't be read, has no video, or ends too early.
     """
     wanted = sorted(timestamps)
-    frames = _frames_by_seeking(path, wanted, size) if _is_sparse(wanted) else None
+    needed = wanted[-1] if seconds is None else min(wanted[-1], seconds)
+    frames = _frames_by_seeking(path, wanted, size, needed) if _is_sparse(wanted) else None
     if frames is None:
         with _opened(path) as container:
             stream = _first_stream(container, "video", path)
-            frames = _images(_nearest(_timed(_decoded(container, stream)), wanted, path, stream), size)
+            frames = _images(_nearest(_timed(_decoded(container, stream)), wanted, needed, path, stream), size)
     images = np.stack(frames)
     positions = np.argsort(np.argsort(timestamps, kind="stable"), kind="stable")
     return images[positions]
@@ -194,8 +205,13 @@ def _timed(frames: Iterator[Any], origin: float | None = None) -> Iterator[tuple
             yield time - origin, frame
 
 
-def _nearest(frames: Iterator[tuple[float, Any]], wanted: Sequence[float], path: Path, stream: Any) -> Iterator[Any]:
-    """For each of the ascending times the frame with the nearest presentation time."""
+def _nearest(
+    frames: Iterator[tuple[float, Any]], wanted: Sequence[float], needed: float, path: Path, stream: Any
+) -> Iterator[Any]:
+    """For each of the ascending times the frame with the nearest presentation time; up to `needed` there must be some.
+
+    The last frame stands for later times.
+    """
     waiting = list(reversed(wanted))
     shown: tuple[float, Any] | None = None
     for following in frames:
@@ -207,9 +223,9 @@ def _nearest(frames: Iterator[tuple[float, Any]], wanted: Sequence[float], path:
         shown = following
     if shown is None:
         raise MediaError("undecodable", f"{path}: not one frame of its video ({stream.name}) can be decoded")
-    if waiting[0] - shown[0] > LARGEST_GAP:
+    if min(waiting[0], needed) - shown[0] > LARGEST_GAP:
         reason = "truncated" if _announced(stream) - shown[0] > LARGEST_GAP else "short"
-        raise MediaError(reason, f"{path}: its video ends at {shown[0]:.2f} s; {waiting[0]:.2f} s are asked for")
+        raise MediaError(reason, f"{path}: its video ends at {shown[0]:.2f} s; {needed:.2f} s are asked for")
     yield from (shown[1] for _ in waiting)
 
 
@@ -224,7 +240,9 @@ def _is_sparse(wanted: Sequence[float]) -> bool:
     return any(later - earlier > _SEEK_GAP for earlier, later in pairwise([0.0, *wanted]))
 
 
-def _frames_by_seeking(path: Path, wanted: Sequence[float], size: int) -> list[npt.NDArray[np.uint8]] | None:
+def _frames_by_seeking(
+    path: Path, wanted: Sequence[float], size: int, needed: float
+) -> list[npt.NDArray[np.uint8]] | None:
     """Like reading in one pass, but jumping over the gaps; None where the container doesn't land before the target."""
     runs: list[list[float]] = [[]]
     for earlier, time in pairwise([0.0, *wanted]):
@@ -242,7 +260,7 @@ def _frames_by_seeking(path: Path, wanted: Sequence[float], size: int) -> list[n
             first = next(frames, None)
             if first is None or first[0] > run[0]:
                 return None
-            images += _images(_nearest(chain([first], frames), run, path, stream), size)
+            images += _images(_nearest(chain([first], frames), run, needed, path, stream), size)
     return images
 
 

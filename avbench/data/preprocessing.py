@@ -39,6 +39,10 @@ class Preprocessing(Section):
         text = json.dumps({"format": FORMAT_VERSION, **settings}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def seconds_of(self, annotated: float | None) -> float:
+        """How much of a clip there is to store that lasts so long by its annotation; None: as long as all others."""
+        return self.clip_seconds if annotated is None else min(annotated, self.clip_seconds)
+
     def timestamps(self) -> list[float]:
         """The times of the stored frames, in seconds from the clip's first video frame."""
         return [index * self.clip_seconds / self.stored_frames for index in range(self.stored_frames)]

@@ -58,9 +58,7 @@ class Classification(ProbeTask):
     def __init__(self, place: Place, options: Any) -> None:
         super().__init__(place, options)
         self.benchmark = _benchmark(place)
-        self.classes = tuple(
-            dict.fromkeys(chain.from_iterable(task.classes for task in self.benchmark.clip_list.tasks))
-        )
+        self.classes = self.benchmark.labels
         self.metrics = ("mAP",) if self.benchmark.multi_label else ("top-1",)
 
     # --- data ---------------------------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ import torch
 from audioset_tree import EVAL, TRAIN, Line, benchmark, line, one_of_each, touch, write_segments
 from vggsound_tree import write_clip
 
+from avbench import registry
 from avbench.benchmarks.continual_as import ContinualAS
 from avbench.benchmarks.continual_as_tasks import task_classes
 from avbench.config import ModelConfig
+from avbench.downstream_options import resolve_options
 from avbench.errors import DataError
 from avbench.evaluation.downstream.classification import Classification, ClassificationOptions
 from avbench.evaluation.downstream.task import Place, Workbench
@@ -38,6 +40,36 @@ def test_a_clip_has_every_class_that_its_labels_name(recorded: ContinualAS) -> N
     clips = {clip.clip_id: clip for group in recorded.clip_list.streams["evaluation"] for clip in group.clips}
     assert set(recorded.labels_of(clips[BOTH.clip_id])) == {FIRST, SECOND}
     assert all(len(recorded.labels_of(clip)) == 1 for name, clip in clips.items() if name != BOTH.clip_id)
+
+
+def test_categories_that_are_classes_themselves_are_judged_too(recorded: ContinualAS) -> None:
+    """171 classes: those of the tasks and the ten that are the categories themselves."""
+    head = Classification(Place(recorded.config, recorded), OPTIONS)
+    assert head.classes == recorded.labels and len(set(head.classes)) == len(head.classes) == 171
+    owned = [len(classes.names) - len(classes.trained) for classes in task_classes().values()]
+    assert sum(owned) == 10 and {"Vehicle", "Animal", "Musical instrument"} <= set(head.classes)
+    assert [name for task in recorded.tasks for name in task_classes()[task.id].names.values()] == list(recorded.labels)
+
+
+def test_a_clips_category_is_a_target(tmp_path: Path) -> None:
+    root = tmp_path / "audioset"
+    train, tested = [*one_of_each(900), line(61, "Animal", "Owl")], [*one_of_each(950), line(62, "Owl", "Animal")]
+    write_segments(root / TRAIN, train)
+    write_segments(root / EVAL, tested)
+    touch(root, [*train, *tested], content=write_clip(tmp_path / "clip.mp4"))
+    plugin = benchmark(root, tmp_path / "cache", {"sampling": {"frames": "window", "window_step_seconds": 0.25}})
+    head = Classification(Place(plugin.config, plugin), OPTIONS)
+    test = head.splits().test
+    row = test.names.index(line(62).clip_id)
+    assert {head.classes[place] for place in test.targets[row].nonzero()[:, 0]} == {"Owl", "Animal"}
+
+
+def test_spectrograms_are_hidden_in_part_on_vggsound_alone(recorded: ContinualAS) -> None:
+    task = registry.find("downstream", "classification")
+    for bench, masks in (("continual-vs", (48, 192)), ("continual-as", (0, 0))):
+        config = recorded.config.model_copy(update={"bench": bench})
+        options = resolve_options(task, config, "paper", {})
+        assert (options.mask_bins, options.mask_columns) == masks
 
 
 def test_recordings_are_judged_by_map(recorded: ContinualAS) -> None:

@@ -17,7 +17,7 @@ from audioset_tree import (
     write_retrieval,
     write_segments,
 )
-from vggsound_tree import write_clip
+from vggsound_tree import PREPROCESSING, write_clip
 
 from avbench.benchmarks.continual_as import ContinualAS
 from avbench.benchmarks.continual_as_tasks import orders, task_classes
@@ -138,6 +138,21 @@ def test_segments_shorter_than_ten_seconds_with_odd_starts_are_found(tree: Calla
     odd = line(1, "Owl")._replace(start=21.517, end=27.25)
     plugin = tree([odd])
     assert chosen(plugin, "train") == [f"{odd.ytid}_21517_27250"]
+
+
+def test_a_segment_that_is_shorter_by_its_annotation_is_complete(tmp_path: Path) -> None:
+    """A file may fall a second short of its own segment, not of ten seconds, and what is there is kept."""
+    root, stored = tmp_path / "audioset", {**PREPROCESSING, "clip_seconds": 4.0}
+    short, cut, whole = (line(n, "Owl") for n in (1, 2, 3))
+    short, cut = short._replace(end=short.start + 1.5), cut._replace(end=cut.start + 2.5)
+    write_segments(root / TRAIN, [*one_of_each(0), short, cut, whole])
+    write_segments(root / EVAL, one_of_each(20))
+    touch(root, [short, cut, whole], content=write_clip(tmp_path / "clip.mp4"))  # 1.2 s
+    plugin = benchmark(root, tmp_path / "cache", {"unreadable_share": 1.0, "preprocessing": stored})
+    store, problems = plugin.store_of([each.clip_id for each in (short, cut, whole)])
+    assert store.clip_ids == (short.clip_id,)
+    assert {clip_id: reason for clip_id, (reason, _) in problems.items()} == dict.fromkeys(ids(cut, whole), "short")
+    assert plugin.version == "2"
 
 
 def test_limit_takes_classes_in_turn(tree: Callable[..., ContinualAS]) -> None:

@@ -71,6 +71,19 @@ def test_cav_mae_has_a_folder_per_tenth(tmp_path):
     assert seen == [int(np.argmin([abs(k * 0.2 - i / 8) for k in range(10)])) for i in range(16)]
 
 
+def test_the_tenths_are_those_of_a_shorter_clip(tmp_path):
+    """A segment of one second by its annotation, stored as two: its pictures are 0.1 s apart, the last one stays."""
+    for number in range(10):
+        picture(tmp_path / f"frames/frame_{number}/{NAME}_000030.jpg", number)
+    sound(tmp_path / f"audio/{NAME}_000030.wav", 1.0)
+    files = index_media(tmp_path).find(NAME, 30)
+    seen = [number_of(frame) for frame in read_files(files, SETTINGS, 1.0).frames]
+    assert seen == [int(np.argmin([abs(k * 0.1 - i / 8) for k in range(10)])) for i in range(8)] + [9] * 8
+    with pytest.raises(MediaError, match=r"0\.50 s of audio where 1\.6 s"):
+        sound(tmp_path / f"audio/{NAME}_000030.wav", 0.5)
+        read_files(files, SETTINGS, 1.6)
+
+
 def test_lavish_spreads_its_pictures_over_the_clip(tmp_path):
     for number in range(1, 5):
         picture(tmp_path / f"video_frames/{NAME}/{number:04d}.jpg", number)

@@ -91,6 +91,39 @@ def test_clips_that_are_too_short(tmp_path):
     assert clip.log_mel.shape == (208, 32)
 
 
+def test_a_clip_that_is_shorter_by_its_annotation_is_measured_by_that(tmp_path):
+    """The last picture stands for all times after it, and the padding is that of any other clip's end."""
+    longer = SMALL.model_copy(update={"clip_seconds": 8.0, "audio_frames": 816})
+    path = write_media(tmp_path / "a.mp4", TIMES, tone(2, 44100))
+    for seconds in (2.0, 2.5, 2.9):
+        clip = read_clip(path, longer, seconds)
+        assert np.array_equal(clip.frames[2:], clip.frames[[2] * 6])  # stored are 0 s, 1 s, 2 s and what is later
+        assert not np.array_equal(clip.frames[1], clip.frames[2])
+        ended = (2 * 16000 - 400) // 160 + 1
+        silence = np.float16(-longer.audio_mean / longer.audio_std)
+        assert (clip.log_mel[ended + 4 :] == silence).all() and (clip.log_mel[: ended - 4] != silence).any(1).all()
+    assert reason_of(path, longer) == "short"
+    for seconds in (3.2, 8.0, 20.0):
+        with pytest.raises(MediaError) as refused:
+            read_clip(path, longer, seconds)
+        assert refused.value.reason == "short"
+    whole = read_clip(path, SMALL)
+    same = read_clip(path, SMALL, 2.0)
+    assert np.array_equal(whole.frames, same.frames) and np.array_equal(whole.log_mel, same.log_mel)
+
+
+def test_pictures_of_a_shorter_clip_end_with_it(tmp_path):
+    longer = SMALL.model_copy(update={"clip_seconds": 8.0})
+    pictures = write_media(tmp_path / "a.mp4", TIMES[:5], tone(2, 44100))
+    with pytest.raises(MediaError, match=r"video ends at 0\.40 s; 2\.00 s are asked for") as refused:
+        read_clip(pictures, longer, 2.0)
+    assert refused.value.reason == "short"
+    assert read_clip(pictures, longer, 1.3).frames.shape == (8, 32, 32, 3)
+    sparse = [0.0, 7.0]  # far enough apart for a seek
+    few = read_frames(write_media(tmp_path / "b.mp4", TIMES), sparse, 32, 2.0)
+    assert not np.array_equal(few[0], few[1])
+
+
 @pytest.mark.parametrize(("name", "options"), [("a.mp4", {}), ("a.mp4", {"movflags": "faststart"}), ("a.mkv", {})])
 def test_a_file_cut_off_is_truncated(tmp_path, name, options):
     path = write_media(tmp_path / name, [i / 10 for i in range(100)], tone(10, 44100), options=options)
