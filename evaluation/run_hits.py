@@ -45,6 +45,20 @@ def read_hits(runs: Sequence[RunDirectory], model: str | None = None, clips: Ite
     return Hits(tuple(seeds), np.asarray(values), np.asarray(known[1], dtype=np.int64))
 
 
+def with_start(hits: Hits, runs: Sequence[RunDirectory]) -> Hits:
+    """`read_hits` of `runs` on all of their clips, preceded by the hits before training.
+
+    Raises:
+        RunDirectoryError: that evaluation is missing or damaged, or of other clips.
+    """
+    found = [(run, load(run.similarity / "after-00.npz")) for run in runs]
+    for run, one in found:
+        if not np.array_equal(one.task_of, hits.task_of):
+            raise RunDirectoryError(f"{run.path} was evaluated on other clips before training than after it")
+    start = [[_hit_columns(one.ranks, run.config.evaluation.recall_at)] for run, one in found]
+    return Hits(hits.seeds, np.concatenate([np.asarray(start), hits.values], axis=1), hits.task_of)
+
+
 def common_clips(runs: Iterable[RunDirectory]) -> list[str]:
     """The clips that every run was asked, sorted."""
     found: set[str] | None = None

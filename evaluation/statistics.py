@@ -223,9 +223,10 @@ def _metric(hits: Hits, weights: NDArray[np.float64], metric: Metric) -> NDArray
     if metric == "accuracy":  # linear in the columns and in the last row alone
         values = values[:, -1:].mean(axis=-1, keepdims=True)
     seeds, times, _, columns = values.shape
-    expected = len(tasks) + (metric == "forward")
-    if metric != "accuracy" and (times != expected or len(tasks) < 2):
-        raise ValueError(f"{metric} needs {expected} evaluations of two tasks or more, not {times} of {len(tasks)}")
+    before = metric == "forward"
+    if metric != "accuracy" and (times != len(tasks) + before or len(tasks) < 2):
+        what = "one experience per task and two of them" + ", and what was before them" * before
+        raise ValueError(f"{metric} needs {what}, not {times} evaluations of {len(tasks)} tasks")
     scores = np.empty((len(weights), seeds, columns, len(tasks)))
     for place, task in enumerate(tasks):
         rows = np.flatnonzero(hits.task_of == task)

@@ -19,6 +19,14 @@ from avbench.reports.leaderboard.wording import half_width, marks, number, writt
 from avbench.reports.svg import drawing
 
 Points = Callable[[Placed], Sequence[tuple[int, Score]]]
+_SCORES = (
+    "accuracy",
+    "forgetting_paper",
+    "forgetting_official",
+    "learned",
+    "backward_transfer",
+    "forward_transfer",
+)
 _COSTS = ("units_per_clip", "clips_per_second", "training_seconds", "peak_memory_bytes", "memory_bytes", "parameters")
 _BANDS = "Bands: 95 % intervals over seeds and queries."
 
@@ -30,7 +38,7 @@ class Method:
     index: int
     name: str
     placed: Placed
-    numbers: list[tuple[str, str]]  # A, F, F official, just learned: text and half width
+    numbers: list[tuple[str, str]]  # of `_SCORES`: text and half width
     marks: list[tuple[str, str]]
 
 
@@ -91,7 +99,8 @@ class Side:
 def side(track: Track, title: str, place: int) -> Side:
     """Everything the page shows of the `place`-th track."""
     columns = columns_of(track)
-    heads = columns[:4]
+    scores = [column for column in columns if column.key in _SCORES]
+    heads = [column for column in scores if column.key == "accuracy" or any(map(column.ours, track.rows))]
     methods = [_method(index, track, one, heads) for index, one in enumerate(track.rows)]
     slug = f"track-{place}"
     pairs = [_pairs(methods, "accuracy"), _pairs(methods, "forgetting")]

@@ -12,15 +12,17 @@ from avbench.reports.leaderboard.ranking import Network, Placed, Score
 from avbench.reports.leaderboard.rows import Cost, Metric
 from avbench.reports.leaderboard.tracks import Track
 
-View = Literal["overview", "audio2video", "video2audio", "cost"]
+View = Literal["overview", "learning", "audio2video", "video2audio", "cost"]
 Kind = Literal["points", "ratio", "count", "bytes", "seconds"]
 VIEWS: dict[View, str] = {
     "overview": "Overview",
+    "learning": "Learning",
     "audio2video": TITLES["audio2video"],
     "video2audio": TITLES["video2audio"],
     "cost": "Cost",
 }
 _OFFICIAL = "F as the released tool computes it, from which the published F probably come"
+_BOTH = "mean of both directions and all recall columns"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Column:
         title, meaning: for people.
         kind: how its numbers are written; points are percent or differences of percent.
         better: which end is the good one, None for neither.
+        also: other views that show it.
     """
 
     key: str
@@ -43,21 +46,21 @@ class Column:
     ours: Callable[[Placed], Score | None]
     network: Callable[[Network], Score | None]
     published: Callable[[PublishedRow], Score | None]
+    also: tuple[View, ...] = ()
 
 
 def columns_of(track: Track) -> list[Column]:
     """Every column of a track, in the order of the views."""
     directions = [_of_direction(way, column) for way in TITLES for column in track.columns]
-    return [*_overview(), *(one for pair in directions for one in pair), *_costs()]
+    return [*_overview(), *_learning(), *(one for pair in directions for one in pair), *_costs()]
 
 
 def _overview() -> list[Column]:
-    both = "mean of both directions and all recall columns"
     return [
         Column(
             "accuracy",
             "A",
-            f"Recall in % at the end, mean over tasks; {both}",
+            f"Recall in % at the end, mean over tasks; {_BOTH}",
             "overview",
             "points",
             "high",
@@ -68,25 +71,47 @@ def _overview() -> list[Column]:
         Column(
             "forgetting_paper",
             "F",
-            f"Points lost since each earlier task’s best, as the paper prints the formula; {both}",
+            f"Points lost since each earlier task’s best, as the paper prints the formula; {_BOTH}",
             "overview",
             "points",
             "low",
             lambda placed: placed.forgetting,
             lambda network: network.forgetting,
             _nothing,
+            also=("learning",),
         ),
-        _mean("forgetting_official", "F official", f"{_OFFICIAL}; {both}", "low", lambda row: _score(row.forgetting())),
         _mean(
-            "learned", "Just learned", f"Recall in % of each task just after it was trained; {both}", "high", _nothing
+            "forgetting_official",
+            "F official",
+            f"{_OFFICIAL}; {_BOTH}",
+            "overview",
+            "low",
+            lambda row: _score(row.forgetting()),
         ),
     ]
+
+
+def _learning() -> list[Column]:
+    """How each task was learned, and what tasks did for one another: BWT and FWT of avbench.evaluation.transfer."""
+    just = f"Recall in % of each task just after it was trained; {_BOTH}"
+    backward = f"Backward transfer: points gained since each earlier task was trained, negative: lost; {_BOTH}"
+    forward = f"Forward transfer: points gained over the start before each later task was trained; {_BOTH}"
+    return [
+        _mean("learned", "Just learned", just, "learning", "high", _nothing),
+        _transfer("backward_transfer", "BWT", backward, lambda placed: placed.backward),
+        _transfer("forward_transfer", "FWT", forward, lambda placed: placed.forward),
+    ]
+
+
+def _transfer(key: str, title: str, meaning: str, ours: Callable[[Placed], Score | None]) -> Column:
+    return Column(key, title, meaning, "learning", "points", "high", ours, _nothing, _nothing)
 
 
 def _mean(
     metric: Metric,
     title: str,
     meaning: str,
+    view: View,
     better: Literal["high", "low"],
     published: Callable[[PublishedRow], Score | None],
 ) -> Column:
@@ -94,7 +119,7 @@ def _mean(
         metric,
         title,
         meaning,
-        "overview",
+        view,
         "points",
         better,
         lambda placed: None if placed.rescored else _score(placed.row.scores.mean(metric)),
@@ -154,7 +179,7 @@ def _cost(
     def ours(placed: Placed) -> Score | None:
         return _score(number(placed.row.cost)) if placed.row.runs else None
 
-    return Column(key, title, meaning, view, kind, better, ours, _nothing, _nothing)
+    return Column(key, title, meaning, view, kind, better, ours, _nothing, _nothing, ("cost",))
 
 
 def _score(value: float | None) -> Score | None:

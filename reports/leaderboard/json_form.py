@@ -18,7 +18,8 @@
             "runs": [{"name", "seed", "counts": in the means, "status", "accuracy", "comparability_key", "finished",
                       "machine", "git_commit"}]}
     NUMBERS {key: {"mean", "low", "high"}}; low and high bound the 95 % interval, null where there is none. Keys:
-            accuracy, forgetting_paper, forgetting_official, learned: mean of both directions and of all R@K;
+            accuracy, forgetting_paper, forgetting_official, learned, backward_transfer, forward_transfer: mean of both
+            directions and of all R@K (transfers as in avbench.evaluation.transfer);
             DIRECTION.COLUMN.accuracy, DIRECTION.COLUMN.forgetting_official: such as audio2video.R@1.accuracy;
             units_per_clip, clips_per_second, training_seconds, peak_memory_bytes, memory_bytes, parameters, steps.
             Percent and percentage points where no unit is in the name. A number that is not known has no key.

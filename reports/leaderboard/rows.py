@@ -8,9 +8,10 @@ from functools import cached_property
 from statistics import mean
 from typing import Any, Literal
 
+from avbench.evaluation.transfer import backward_transfer, forward_transfer
 from avbench.reports.headline import TITLES
 from avbench.reports.leaderboard.runs import FoundRun, flat
-from avbench.results.schema import MetricSummary, Results
+from avbench.results.schema import MetricSummary, Recall, Results
 
 Metric = Literal["accuracy", "forgetting_paper", "forgetting_official", "learned"]
 Summary = Mapping[Any, Mapping[str, MetricSummary]]  # per direction, per column
@@ -112,10 +113,37 @@ class Row:
         shared = sorted(set.intersection(*names)) if names else []
         return {name: Scores(tuple(run.results.other_models[name].summary for run in self.runs)) for name in shared}
 
+    def transfer(self, of: Callable[[Recall], float | None]) -> float | None:
+        """Backward or forward transfer, mean over seeds, directions and R@K, None where it is undefined.
+
+        Args:
+            of: `backward` or `forward`.
+        """
+        recalls = [
+            recall for run in self.runs for found in run.results.directions.values() for recall in found.recall.values()
+        ]
+        values = [of(recall) for recall in recalls]
+        known = [value for value in values if value is not None]
+        return mean(known) if known and len(known) == len(values) else None
+
     @cached_property
     def cost(self) -> Cost:
         """Of the runs that count, or of the unfinished ones where there are no others."""
         return _cost([run.results for run in self.runs or self.unfinished])
+
+
+def backward(recall: Recall) -> float | None:
+    """BWT of one accuracy matrix, None where it has another number of experiences than tasks, or one."""
+    return backward_transfer(recall.after) if _square(recall) else None
+
+
+def forward(recall: Recall) -> float | None:
+    """FWT of one accuracy matrix, None where BWT is, or where nothing was evaluated before training."""
+    return forward_transfer(recall.before, recall.after) if recall.before and _square(recall) else None
+
+
+def _square(recall: Recall) -> bool:
+    return bool(recall.after) and len(recall.after) == len(recall.after[0])
 
 
 def rows_of(runs: Iterable[FoundRun]) -> list[Row]:
