@@ -44,7 +44,7 @@ def _variants(plugin: Plugin, kind: Any) -> Mapping[str, Mapping[str, Any]]:
     Raises:
         PluginError: they are no options by name.
     """
-    variants: Any = kind.variants
+    variants: Mapping[str, Mapping[str, Any]] = kind.variants
     sound = isinstance(variants, Mapping) and all(isinstance(one, Mapping) for one in variants.values())
     try:
         if not sound:

@@ -120,10 +120,11 @@ class DownstreamResult(Record):
     @model_validator(mode="after")
     def _one_outcome_per_example(self) -> DownstreamResult:
         for evaluation in self.evaluations:
-            shares = {name: values for name, values in evaluation.shares.items() if values}
-            for name, values in {**evaluation.outcomes, **shares}.items():
-                if len(values) != len(self.examples):
-                    raise ValueError(f"{name}: {len(values)} outcomes of {len(self.examples)} examples")
+            counts = [(name, len(values)) for name, values in evaluation.outcomes.items()]
+            counts += [(name, len(values)) for name, values in evaluation.shares.items() if values]
+            for name, count in counts:
+                if count != len(self.examples):
+                    raise ValueError(f"{name}: {count} outcomes of {len(self.examples)} examples")
         return self
 
     @property
