@@ -50,12 +50,14 @@ def scores(task: DownstreamTask, found: Any, examples: int) -> Scores:
     """
     _must(task, "evaluate", isinstance(found, Scores), "return `Scores`", found)
     known = {*found.outcomes, *found.pooled}
-    for name in (*task.metrics, *sorted(known - set(task.metrics))):
-        _must(task, "evaluate", name in known, f"score the metric {name!r}, which the class names", None)
-        _must(task, "evaluate", _is_percent(found.chance.get(name)), f"say the chance of {name!r} in percent", None)
     for name, values in found.outcomes.items():
         wanted = f"give {name!r} in percent for each of the {examples} test examples, NaN where it is not defined"
         _must(task, "evaluate", _are_percents(values, examples), wanted, values)
+    for name in (*task.metrics, *sorted(known - set(task.metrics))):
+        _must(task, "evaluate", name in known, f"score the metric {name!r}, which the class names", None)
+        unscored = name in found.outcomes and bool(np.isnan(found.outcomes[name]).all())  # the chance is so, too
+        chance = _is_percent(found.chance.get(name), undefined=unscored)
+        _must(task, "evaluate", chance, f"say the chance of {name!r} in percent", None)
     for name, score in found.pooled.items():
         try:
             value = score(np.arange(examples))

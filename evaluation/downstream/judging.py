@@ -60,7 +60,7 @@ def _groups(test: Split, tasks: int) -> list[Rows]:
 
 def _value(scores: Scores, name: str, rows: Rows) -> float | None:
     if name in scores.pooled:
-        return scores.pooled[name](rows) if len(rows) else None
+        return _number(scores.pooled[name](rows)) if len(rows) else None
     values = scores.outcomes[name][rows]
     return None if np.isnan(values).all() else float(np.nanmean(values))
 
@@ -88,7 +88,7 @@ def _pooled_score(scores: Scores, name: str, everyone: Rows, check_stop: Callabl
     for _ in range(RESAMPLINGS):
         check_stop()
         drawn.append(scores.pooled[name](random.choice(everyone, len(everyone))))
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
     return Score(value=value, low=float(low), high=float(high), chance=scores.chance[name])
 
 

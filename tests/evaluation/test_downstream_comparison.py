@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from avbench.errors import DataError, Interrupted, RunDirectoryError, UsageError
+from avbench.evaluation.downstream import hook_results as returned
 from avbench.evaluation.downstream.comparison import difference, estimate, load
 from avbench.evaluation.downstream.judging import evaluation_of, summaries
 from avbench.evaluation.downstream.task import Rows, Scores, Split
@@ -133,8 +134,20 @@ def test_a_metric_that_no_test_example_has_is_one_message(pooled: bool) -> None:
     nothing = np.full(6, np.nan)
     score = {"a": lambda rows: float("nan")}
     scores = Scores({}, {"a": 3.0}, pooled=score) if pooled else Scores({"a": nothing}, {"a": 3.0})
+
+    class Named:
+        metrics = ("a",)
+
+    undefined = Scores(scores.outcomes, scores.chance if pooled else {"a": float("nan")}, scores.pooled)
+    assert returned.scores(Named(), undefined, 6) is undefined  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"'a' is defined for none of the 6 test examples.*no mask marks anything"):
-        evaluation_of(scores, split(6, 2), 4, 2)
+        evaluation_of(undefined, split(6, 2), 4, 2)
+
+
+def test_a_metric_may_be_undefined_for_a_task_and_for_some_draws() -> None:
+    scores = Scores({}, {"a": 3.0}, pooled={"a": lambda rows: 7.0 if (rows < 3).any() else float("nan")})
+    found = evaluation_of(scores, split(6, 2), 4, 2)
+    assert found.per_task["a"] == [7.0, None] and (found.scores["a"].low, found.scores["a"].high) == (7.0, 7.0)
 
 
 def test_resampling_stops_when_asked_to() -> None:
