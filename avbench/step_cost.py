@@ -3,7 +3,8 @@
 STELLA, Table 2, whose scripts are not released. Clips are noise in the shape of the profile, the rehearsal memory is
 as large as asked for and full, and the rate counts clips of the stream, as the paper's does. Each method is measured in
 a process of its own, so that one's peak memory does not hide another's, and alone. On one CPU thread the CPU time of
-the process counts, which other work on the machine hardly changes; on several, and on a GPU, the clock's.
+the process counts, which other work on the machine hardly changes; on several, and on a GPU, the clock's. At the
+published size the batch is the one of the published figures, which is smaller than the one of the published training.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
     from avbench.training.session import Session
 
 FOLDER = "steps"  # of a sweep's folder
-FORMAT = 2  # of a measurement; another way of measuring gives other costs, and needs another number
-WARM_UP, STEPS = 7, 10  # steps
+FORMAT = 3  # of a measurement; another way of measuring gives other costs, and needs another number
+ON_CPU, ON_CUDA = (7, 10), (20, 100)  # steps to warm up, and steps that are timed
+PRINTED_BATCH = {48: 9, 80: 15}  # of STELLA, Table 2, by the batch of the published training: 15 for STELLA++
 
 
 def step_config(config: RunConfig) -> RunConfig:
@@ -44,6 +46,15 @@ def step_config(config: RunConfig) -> RunConfig:
     if "matching_from_scratch" in options:  # of methods that refuse to be published from a random matching module
         options["matching_from_scratch"] = True
     return config.model_copy(update={"seed": 0, "training": training, "options": options, "order": "default"})
+
+
+def at_printed_batch(config: RunConfig) -> RunConfig:
+    """`config` with the batch of the published figures, where size and batch of the training are the published ones."""
+    batch = config.training.batch_size
+    if config.profile != "paper" or batch not in PRINTED_BATCH:
+        return config
+    training = config.training.model_copy(update={"batch_size": PRINTED_BATCH[batch]})
+    return config.model_copy(update={"training": training})
 
 
 def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lambda: None) -> StepCost:
@@ -56,7 +67,7 @@ def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lam
     Raises:
         RunDirectoryError: the measurement failed, or can't be written.
     """
-    asked = step_config(config)
+    asked = at_printed_batch(step_config(config))
     path = out / FOLDER / f"{config.bench}-{config.profile}-{config.strategy}-{_key(asked)}.json"
     if not path.is_file():
         listen()
@@ -64,8 +75,11 @@ def measure_apart(config: RunConfig, out: Path, listen: Callable[[], None] = lam
     return _read(path)
 
 
-def measure(config: RunConfig, warm_up: int = WARM_UP, steps: int = STEPS) -> StepCost:
+def measure(config: RunConfig, warm_up: int | None = None, steps: int | None = None) -> StepCost:
     """Median time of a step of `config` and the peak memory of this process so far, or of its GPU.
+
+    Args:
+        warm_up, steps: not timed, and timed; by default `ON_CPU` or `ON_CUDA`.
 
     Raises:
         UsageError: the memory can't hold what a step of the method draws, or is not to be had.
@@ -78,6 +92,8 @@ def measure(config: RunConfig, warm_up: int = WARM_UP, steps: int = STEPS) -> St
     config = with_measured_threads(config)
     session = Session(config)
     cuda, batch = session.device.type == "cuda", config.training.batch_size
+    usual = ON_CUDA if cuda else ON_CPU
+    warm_up, steps = usual[0] if warm_up is None else warm_up, usual[1] if steps is None else steps
     session.attach(store=[])
     generator = torch.Generator().manual_seed(0)
     wires = [random_wire(config, batch, generator) for _ in range(2)]
@@ -93,6 +109,7 @@ def measure(config: RunConfig, warm_up: int = WARM_UP, steps: int = STEPS) -> St
     peak = peak_memory(session.device)
     return StepCost(
         batch=batch,
+        steps=steps,
         clips_per_second=batch / statistics.median(seconds),
         peak_bytes=peak.cuda_allocated if cuda else peak.process,
         reserved_bytes=peak.cuda_reserved if cuda else 0,

@@ -16,11 +16,16 @@ from tiny_run import TINY
 from avbench import step_cost
 from avbench.config import RunConfig, dump, resolve
 from avbench.errors import RunDirectoryError
+from avbench.reports.paper.catalogue import ITEMS
+from avbench.reports.paper.published import read_published
+from avbench.reproduction import Request, runs_of
 from avbench.results.step_cost import StepCost
-from avbench.step_cost import fill, measure, measure_apart, step_config
+from avbench.step_cost import at_printed_batch, fill, measure, measure_apart, step_config
 from avbench.training.memory import Field, TensorStore
 
-COST = StepCost(batch=6, clips_per_second=50.0, peak_bytes=10**9, on_gpu=False, units_per_clip=6.0, machine="here")
+COST = StepCost(
+    batch=6, steps=10, clips_per_second=50.0, peak_bytes=10**9, on_gpu=False, units_per_clip=6.0, machine="here"
+)
 
 
 def config(strategy: str = "er", **changes: object) -> RunConfig:
@@ -54,6 +59,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_step_is_measured_with_all_that_the_method_draws(strategy, options, units):
     found = measure(step_config(config(strategy, options=options)), warm_up=2, steps=2)
     assert found.units_per_clip == pytest.approx(units, rel=0.02)
+    assert found.steps == 2
     assert found.batch == 6 and found.clips_per_second > 0 and found.peak_bytes > 0 and not found.on_gpu
 
 
@@ -63,6 +69,37 @@ def test_only_what_a_step_costs_is_in_the_question():
     for options in ({"memory": 400}, {"memory": 400, "candidates": 6}):
         kept = step_config(config("mir", options=options)).options
         assert {name: kept[name] for name in options} == options
+
+
+@pytest.mark.parametrize(
+    ("strategy", "bench", "profile", "batch"),
+    [
+        ("stella", "continual-vs", "paper", 9),
+        ("stella-plus-plus", "continual-vs", "paper", 15),
+        ("er", "continual-vs", "quick", None),  # no published figure is of that size: the batch it is trained with
+        ("er", "continual-as", "paper", None),  # no published figures
+    ],
+)
+def test_at_the_published_size_the_batch_is_that_of_the_published_figures(
+    strategy, bench, profile, batch, made, monkeypatch, tmp_path
+):
+    asked = resolve(strategy, bench, profile)
+    measured: list[RunConfig] = []
+    pretend = step_cost._measure_in_process
+    monkeypatch.setattr(step_cost, "_measure_in_process", lambda c, path: (measured.append(c), pretend(c, path)))
+    measure_apart(asked, tmp_path)
+    assert measured == [at_printed_batch(step_config(asked))]
+    assert measured[0].training.batch_size == (batch or asked.training.batch_size)
+    other = asked.model_copy(update={"training": asked.training.model_copy(update={"batch_size": 24})})
+    assert at_printed_batch(other) == other  # a typed batch stays
+
+
+def test_at_the_published_size_every_batch_is_the_printed_one():
+    for file in ("stella_table2", "stella_table3"):
+        rows = runs_of(ITEMS[file.removeprefix("stella_")], Request("continual-vs", "paper", seeds=1))
+        (printed,) = read_published(file, "continual-vs")
+        for label, runs in rows.items():
+            assert at_printed_batch(runs[0].config).training.batch_size == printed.rows[label]["batch"], label
 
 
 def test_a_memory_is_filled_with_what_the_method_stored():

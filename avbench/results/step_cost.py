@@ -14,6 +14,7 @@ class StepCost(Record):
 
     Attributes:
         batch: clips of the stream.
+        steps: how many were timed.
         clips_per_second: of the stream, from the median of the timed steps.
         peak_bytes: allocated on the GPU, or else resident in the process.
         reserved_bytes: on the GPU, with what PyTorch keeps for later; zero elsewhere.
@@ -23,6 +24,7 @@ class StepCost(Record):
     """
 
     batch: Annotated[int, Field(ge=1)]
+    steps: Annotated[int, Field(ge=1)]
     clips_per_second: Annotated[float, Field(gt=0)]
     peak_bytes: Count
     reserved_bytes: Count = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from avbench.reports.headline import TITLES
 from avbench.reports.leaderboard.ranking import Placed, Score, place
@@ -10,6 +11,7 @@ from avbench.reports.leaderboard.rows import Metric, rows_of
 from avbench.reports.paper.document import Block, Head, Kind, Line, Number, Table
 from avbench.reports.paper.material import Entry, Material
 from avbench.results.comparability import comparable
+from avbench.results.step_cost import StepCost
 
 _GIBIBYTE = 2**30
 _METRICS: tuple[tuple[str, Metric, str], ...] = (  # heading, ours, published
@@ -125,37 +127,56 @@ def clusters(entries: Sequence[Entry]) -> list[list[Entry]]:
 
 def costs(material: Material) -> Table:
     """What a step costs, measured the same way for every method, beside what the paper printed of one V100."""
-    heads = [Head("clips/s", "Throughput")]
-    if _is_published(material, "clips_per_second"):
-        heads.append(Head("published", "Throughput", published=True))
-    heads += [Head("peak GiB", "Memory")]
-    if _is_published(material, "gpu_gigabytes"):
-        heads.append(Head("published GB", "Memory", published=True))
-    heads += [Head("units/clip"), Head("batch")]
+    on_gpu = any(step.on_gpu for step in material.steps.values())
+    columns: list[tuple[Head, Callable[[StepCost], Number] | str]] = [  # ours, or the name of a published column
+        (Head("clips/s", "Throughput"), lambda step: Number(step.clips_per_second, digits=1)),
+        (Head("published", "Throughput", published=True), "clips_per_second"),
+        (Head("peak GiB", "Memory"), lambda step: Number(step.peak_bytes / _GIBIBYTE)),
+        *([(Head("reserved GiB", "Memory"), _reserved)] if on_gpu else []),
+        (Head("published GB", "Memory", published=True), "gpu_gigabytes"),
+        (Head("batch", "Batch"), lambda step: Number(step.batch, digits=0)),
+        (Head("published", "Batch", published=True), "batch"),
+        (Head("units/clip"), lambda step: Number(step.units_per_clip, digits=1)),
+    ]
+    shown = [(head, cell) for head, cell in columns if not isinstance(cell, str) or _is_published(material, cell)]
     lines = []
     for entry in material.entries:
         step = material.steps.get(entry.variant.label)
-        cells = {
-            "clips/s": Number(step.clips_per_second if step else None, digits=1),
-            "peak GiB": Number(step.peak_bytes / _GIBIBYTE if step else None),
-            "units/clip": Number(step.units_per_clip if step else None, digits=1),
-            "batch": Number(step.batch if step else None, digits=0),
-            "published": _published(material, entry, "clips_per_second"),
-            "published GB": _published(material, entry, "gpu_gigabytes"),
-        }
-        lines.append(Line(entry.variant.label, tuple(cells[head.title] for head in heads), _kind(entry)))
-    return Table("What a step costs", tuple(heads), tuple(lines), _cost_note(material))
+        cells = []
+        for _, cell in shown:
+            if isinstance(cell, str):
+                number = _published(material, entry, cell)
+                cells.append(replace(number, digits=0) if cell == "batch" else number)
+            else:
+                cells.append(cell(step) if step else Number())
+        lines.append(Line(entry.variant.label, tuple(cells), _kind(entry)))
+    return Table("What a step costs", tuple(head for head, _ in shown), tuple(lines), _cost_note(material))
+
+
+def _reserved(step: StepCost) -> Number:
+    return Number(step.reserved_bytes / _GIBIBYTE if step.on_gpu else None)
 
 
 def _cost_note(material: Material) -> str:
     steps = material.steps.values()
     machines = ", ".join(dict.fromkeys(step.machine for step in steps)) or "nothing"
-    kind = "allocated on the GPU" if any(step.on_gpu for step in steps) else "resident in the process, on the CPU"
-    return (
+    counts = " or ".join(dict.fromkeys(str(step.steps) for step in steps)) or "no"
+    kind = "resident in the process, on the CPU"
+    if any(step.on_gpu for step in steps):
+        kind = "allocated on the GPU, reserved what PyTorch held of it; which of both was published is not said"
+    note = (
         f"Measured on {machines}, each method alone, on noise in the shape of the clips, with a warm rehearsal memory; "
-        f"median of the steps. Memory is what was {kind}. Clips per second count the stream, not replay; units count "
-        "forward passes of one clip, a backward pass two. Ratios within a column are what to compare."
+        f"median of {counts} steps. Memory is what was {kind}. Clips per second count the stream, not replay; units "
+        "count forward passes of one clip, a backward pass two. Ratios within a column are what to compare."
     )
+    if other := [entry.variant.label for entry in material.entries if _has_another_batch(material, entry)]:
+        note += f" Not at the published batch: {', '.join(other)}; there the published figures are no measure for ours."
+    return " ".join([note, *(f"Published: {section.conditions}" for section in material.published)])
+
+
+def _has_another_batch(material: Material, entry: Entry) -> bool:
+    step, printed = material.steps.get(entry.variant.label), _published(material, entry, "batch").value
+    return step is not None and printed is not None and step.batch != printed
 
 
 def _place_cells(entry: Entry, one: Placed) -> tuple[Number, ...]:

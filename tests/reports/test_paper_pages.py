@@ -30,7 +30,7 @@ from avbench.results.step_cost import StepCost
 
 GAPS = ModalityGap(after=[[0.5, 0.6, 0.7], [0.4, 0.8, 0.7], [0.3, 0.5, 0.9]], accumulated=[0.5, 0.6, 0.7])
 STEP = StepCost(
-    batch=9, clips_per_second=20.04, peak_bytes=2**31, on_gpu=False, units_per_clip=6.0, machine="a machine"
+    batch=9, steps=10, clips_per_second=20.04, peak_bytes=2**31, on_gpu=False, units_per_clip=6.0, machine="a machine"
 )
 
 
@@ -127,9 +127,45 @@ def test_tiers_rank_only_our_comparable_rows(folders, tmp_path):
 def test_the_cost_of_a_step_stands_beside_the_published_one(folders):
     document = render(replace(material(ITEMS["table2"], folders), steps={"ER": STEP}))
     table = table_called(document, "What a step costs")
-    assert [cell.text for cell in line(table, "ER").cells] == ["20.0", "17.70", "2.00", "30.95", "6.0", "9"]
-    assert [cell.text for cell in line(table, "STELLA").cells] == ["–", "17.29", "–", "17.45", "–", "–"]
-    assert "a machine" in table.note and "resident in the process" in table.note
+    assert [cell.text for cell in line(table, "ER").cells] == ["20.0", "17.70", "2.00", "30.95", "9", "9", "6.0"]
+    assert [cell.text for cell in line(table, "STELLA").cells] == ["–", "17.29", "–", "17.45", "–", "9", "–"]
+    assert "a machine" in table.note and "resident in the process" in table.note and "median of 10 steps" in table.note
+    assert (
+        "one V100 at a batch of 9, of 15 for STELLA++" in table.note and "Not at the published batch" not in table.note
+    )
+
+
+def test_costs_on_a_gpu_tell_reserved_memory_and_batches_that_are_not_the_published_ones(folders):
+    gpu = STEP.model_copy(update={"on_gpu": True, "reserved_bytes": 3 * 2**30, "steps": 100})
+    steps = {"ER": gpu, "MIR": gpu.model_copy(update={"batch": 48})}
+    table = table_called(render(replace(material(ITEMS["table2"], folders), steps=steps)), "What a step costs")
+    assert [head.title for head in table.heads if head.group == "Memory"] == [
+        "peak GiB",
+        "reserved GiB",
+        "published GB",
+    ]
+    assert [cell.text for cell in line(table, "ER").cells] == [
+        "20.0",
+        "17.70",
+        "2.00",
+        "3.00",
+        "30.95",
+        "9",
+        "9",
+        "6.0",
+    ]
+    assert "Not at the published batch: MIR;" in table.note and "median of 100 steps" in table.note
+    third = table_called(
+        render(replace(material(ITEMS["table3"], folders), steps={"Random": STEP})), "What a step costs"
+    )
+    assert [head.title for head in third.heads] == [
+        "clips/s",
+        "peak GiB",
+        "published GB",
+        "batch",
+        "published",
+        "units/clip",
+    ]
 
 
 def test_recall_of_the_tasks_so_far_begins_and_ends_as_it_must(folders):
