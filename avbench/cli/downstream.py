@@ -68,13 +68,12 @@ def evaluate(
     ] = None,
     device: Device = None,
     feature_memory: Annotated[
-        float | None,
+        int | None,
         typer.Option(
             "--feature-memory",
             min=0,
-            max=2**20,
-            metavar="GIB",
-            help="Memory for what a frozen backbone says of the clips; 2 if not given. Less is slower, and the same.",
+            metavar="MIB",
+            help="Memory for what a frozen backbone says of the clips; 2048 if not given. Less is slower.",
         ),
     ] = None,
 ) -> None:
@@ -84,7 +83,7 @@ def evaluate(
         options = merge(options, parse_override(text))
     registry.find("downstream", task)  # a mistyped name: at once, not after seconds of loading
     root = _root(data_root)
-    memory = None if feature_memory is None else int(feature_memory * 2**30)
+    memory = None if feature_memory is None else feature_memory * 2**20
     invocation: Invocation = ctx.obj
     invocation.kept = AGAIN
     screen = console.output()
