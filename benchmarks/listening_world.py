@@ -53,9 +53,10 @@ class ListeningWorld(ContinualSynth):
         listing = super().list_clips()
         order = [[task.id for task in self.world.tasks].index(task.id) for task in listing.tasks]
         world = self.data.world
-        streams = {
+        counts: dict[Split, int] = {TRAIN: world.train_clips, EVALUATION: world.test_clips}
+        streams: dict[str, tuple[TaskClips, ...]] = {
             split: tuple(TaskClips(tuple(self._fitting(split, task, count))) for task in order)
-            for split, count in ((TRAIN, world.train_clips), (EVALUATION, world.test_clips))
+            for split, count in counts.items()
         }
         return ClipList(listing.tasks, streams)
 

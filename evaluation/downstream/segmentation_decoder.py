@@ -83,9 +83,10 @@ class DilatedConvolutions(nn.Module):
     def _convolve(branch: nn.Module, grid: Tensor) -> Tensor:
         """On a grid no wider than the rate all taps but the middle one see padding alone: a 1 x 1 convolution."""
         assert isinstance(branch, nn.Conv2d)
-        if branch.dilation[0] < max(grid.shape[2:]):
-            return branch(grid)
-        return functional.conv2d(grid, branch.weight[:, :, 1:2, 1:2], branch.bias)
+        if branch.dilation[0] >= max(grid.shape[2:]):
+            return functional.conv2d(grid, branch.weight[:, :, 1:2, 1:2], branch.bias)
+        found: Tensor = branch(grid)
+        return found
 
 
 class TemporalPixelwiseAttention(nn.Module):
