@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Audit:
         problems: reason and message of every clip that is on disk and can't be used, by clip id.
         missing, still: clip ids, in the lists' order.
         duplicates: names of all files of clips that have several, by the first one's, the one that was used.
+        equal: groups of usable clips whose prepared pictures and sound are the same: the splits of each, by its id.
         about: everything else, ready for JSON.
     """
 
@@ -67,7 +69,13 @@ class Audit:
     missing: tuple[str, ...]
     still: tuple[str, ...]
     duplicates: Mapping[str, tuple[str, ...]]
+    equal: tuple[Mapping[str, tuple[str, ...]], ...]
     about: Mapping[str, Any]
+
+    @property
+    def leaking(self) -> tuple[Mapping[str, tuple[str, ...]], ...]:
+        """The groups of equal clips that more than one split holds: what is learned is met again in a test."""
+        return tuple(group for group in self.equal if len(set(chain.from_iterable(group.values()))) > 1)
 
     def as_json(self) -> dict[str, Any]:
         """The whole audit; the same data give the same text."""
@@ -80,6 +88,8 @@ class Audit:
             "missing": list(self.missing),
             "still": list(self.still),
             "duplicates": {clip: list(names) for clip, names in self.duplicates.items()},
+            "equal": [{clip: list(splits) for clip, splits in group.items()} for group in self.equal],
+            "equal_across_splits": len(self.leaking),
         }
 
 
@@ -94,7 +104,8 @@ def audit(data: DatasetOnDisk, cache: ClipCache) -> Audit:
     unusable = {name: why for name, why in quarantined.items() if name in clips and name in data.found}
     problems = shareable(unusable, (data.root, data.listing.folder))
     ready = [clip_id for clip_id in clips if clip_id in data.found and clip_id not in problems]
-    shares = {clip_id: cache.still_share(clip_id) for clip_id in ready}
+    noted = {clip_id: cache.noted(clip_id) for clip_id in ready}
+    shares = {clip_id: each.still_share for clip_id, each in noted.items()}
     outcomes = {clip_id: _OUTCOME_OF.get(reason, "undecodable") for clip_id, (reason, _) in problems.items()}
     outcomes |= {clip_id: "missing" for clip_id in clips if clip_id not in data.found}
     still = tuple(clip_id for clip_id, share in shares.items() if share is not None and share >= STILL_SHARE)
@@ -110,6 +121,7 @@ def audit(data: DatasetOnDisk, cache: ClipCache) -> Audit:
         missing=tuple(clip_id for clip_id, outcome in outcomes.items() if outcome == "missing"),
         still=still,
         duplicates={files[0].stem: tuple(_inside(path, data) for path in files) for files in _duplicates(data)},
+        equal=tuple(_equal(rows, {clip_id: each.content for clip_id, each in noted.items()})),
         about=_about(data, cache, rows, outcomes, sum(share is None for share in shares.values())),
     )
 
@@ -152,7 +164,7 @@ def _about(
     data: DatasetOnDisk, cache: ClipCache, rows: Iterable[Listed], outcomes: Mapping[str, str], unmeasured: int
 ) -> dict[str, Any]:
     media = data.media
-    names = {row.name for row in rows}
+    names, whole = {row.name for row in rows}, cache.preprocessing.clip_seconds
     notes = [*data.listing.notes]
     if unmeasured:
         notes.append(f"{unmeasured:,} clips were prepared before motion was noted: whether they stand still is unknown")
@@ -172,6 +184,10 @@ def _about(
         "layouts": dict(Counter(_layout(files) for files in data.found.values())),
         "unknown_names": {"count": len(media.unparsed), "examples": [path.name for path in media.unparsed[:EXAMPLES]]},
         "lost_leading_dash": sum(path in media.dashless.values() for path in data.found.values()),
+        "shorter_by_annotation": {
+            "listed": len(shorter := [row for row in rows if row.seconds is not None and row.seconds < whole]),
+            "usable": sum(row.clip_id not in outcomes for row in shorter),
+        },
         "sound_only": sum(name.ytid in names for name in media.sound_only),
         "notes": notes,
     }
@@ -192,6 +208,16 @@ def _layout(files: Path | ExtractedClip) -> str:
 def _duplicates(data: DatasetOnDisk) -> Iterable[tuple[Path, ...]]:
     used = {files for files in data.found.values() if isinstance(files, Path)}
     return (files for files in data.media.duplicates.values() if files[0] in used)
+
+
+def _equal(rows: Iterable[Listed], contents: Mapping[str, str]) -> Iterator[dict[str, tuple[str, ...]]]:
+    """Of each content that several clips have, the splits of these by their ids, in the lists' order."""
+    groups: dict[str, dict[str, tuple[str, ...]]] = {}
+    for row in rows:
+        if row.clip_id in contents:
+            group = groups.setdefault(contents[row.clip_id], {})
+            group[row.clip_id] = tuple(dict.fromkeys((*group.get(row.clip_id, ()), row.split)))
+    return (group for group in groups.values() if len(group) > 1)
 
 
 def _inside(path: Path, data: DatasetOnDisk) -> str:

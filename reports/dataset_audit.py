@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avbench.benchmarks.dataset_audit import OUTCOMES, Audit, Tally
@@ -91,6 +91,12 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
         told.append(("Names of unknown form", f"{unknown['count']:,}, such as {', '.join(unknown['examples'][:3])}"))
     if about["lost_leading_dash"]:
         told.append(("Names without their leading dash", f"{about['lost_leading_dash']:,}, taken for the ids with it"))
+    if shorter := about["shorter_by_annotation"]["listed"]:
+        usable = about["shorter_by_annotation"]["usable"]
+        told.append(("Shorter segment by annotation", f"{shorter:,}, {usable:,} of them usable; no defect"))
+    if audit.equal:
+        leaking = f"{len(audit.leaking):,} of them across splits, which leaks"
+        told.append(("Equal pictures and sound", f"{len(audit.equal):,} groups of clips, {leaking}"))
     if about["sound_only"]:
         told.append(("Sound without pictures", f"{about['sound_only']:,} listed clips"))
     return [*told, *(("Note", note) for note in about["notes"])]
@@ -105,9 +111,15 @@ def named(audit: Audit) -> list[tuple[str, list[str], int]]:
         **{f"Can't be used: {reason}": entries for reason, entries in by_reason.items()},
         "Missing": list(audit.missing),
         "Still pictures, kept": list(audit.still),
+        "Equal clips across splits, kept": [_equal(group) for group in audit.leaking],
+        "Equal clips within a split, kept": [_equal(group) for group in audit.equal if group not in audit.leaking],
         "Several files, the first one used": [", ".join(names) for names in audit.duplicates.values()],
     }
     return [(title, entries[:NAMED], len(entries)) for title, entries in groups.items() if entries]
+
+
+def _equal(group: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(f"{clip} ({' and '.join(splits)})" for clip, splits in group.items())
 
 
 def names(tally: Tally) -> tuple[str, str]:

@@ -83,15 +83,15 @@ class ClipCache:
             raise DataError(f"can't read the cached clip {path}: {error}") from error
         return clip
 
-    def still_share(self, clip_id: str) -> float | None:
-        """The share of a stored clip's neighbouring frames between which nothing moves; None where it isn't noted.
+    def noted(self, clip_id: str) -> clip_file.Noted:
+        """What is known of a stored clip without decoding it: whether it stands still, and what it is equal to.
 
         Raises:
             DataError: the clip is not in the cache, or its file can't be read.
         """
         path = self._clip_path(clip_id)
         try:
-            return clip_file.still_share(path)
+            return clip_file.noted(path)
         except (OSError, clip_file.DamagedFileError) as error:
             raise DataError(f"can't read the cached clip {path}: {error}; prepare the data again") from error
 

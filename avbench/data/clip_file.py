@@ -6,11 +6,13 @@ Tensors: `frames` uint8 (n, S, S, 3), or `jpeg` (all images end to end) with `of
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,20 @@ _STILLEST = 0.5  # mean step of 8-bit values below which a picture stands still:
 _SPARSE = 4  # pixels between those that are compared
 
 _Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What a file says of its clip without a picture being read.
+
+    Attributes:
+        still_share: the share of neighbouring frames between which nothing moves, in [0, 1]; None in files made before
+            it was noted.
+        content: 32 hexadecimal digits that two clips share if their stored pictures and spectrograms are the same.
+    """
+
+    still_share: float | None
+    content: str
 
 
 class DamagedFileError(Exception):
@@ -69,10 +85,8 @@ def decode(path: Path, clip_id: str, frames: Sequence[int]) -> StoredClip:
     return StoredClip(np.stack(images), log_mel)
 
 
-def still_share(path: Path) -> float | None:
-    """The share of neighbouring frames between which nothing moves, in [0, 1]; None in files made before it was noted.
-
-    Only the head of the file is read.
+def noted(path: Path) -> Noted:
+    """What is known of a clip from the head of its file and its checksums, which is all that is read.
 
     Raises:
         DamagedFileError: it has no such head.
@@ -80,8 +94,9 @@ def still_share(path: Path) -> float | None:
     """
     try:
         with safe_open(path, "numpy") as file:
-            noted = (file.metadata() or {}).get(_STILL)
-        return None if noted is None else float(noted)
+            still, checksums = (file.metadata() or {}).get(_STILL), file.get_tensor("checksums")
+        content = hashlib.blake2b(checksums.tobytes(), digest_size=16).hexdigest()
+        return Noted(None if still is None else float(still), content)
     except (SafetensorError, ValueError) as error:
         raise DamagedFileError(str(error)) from None
 

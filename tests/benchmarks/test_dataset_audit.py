@@ -2,6 +2,7 @@
 
 import json
 
+import av
 import numpy as np
 import pytest
 from dataset_trees import KINDS, SETTINGS, TREES, UNUSABLE, prepared, world_clips, ytid
@@ -100,3 +101,58 @@ def test_labels_of_other_spellings_are_one_class(tmp_path, clips):
     groups = {tally.group for tally in prepared(tree, tmp_path / "cache")[2].groups}
     assert groups == {"bird chirping, tweeting", "playing timpani"}
     assert ytid(1).startswith("_") and len(KINDS) == 10
+
+
+def test_clips_of_equal_content_are_listed_and_told_apart_where_they_leak(tmp_path, clips):
+    """Pictures and sound decide, neither name nor container: one copy is written anew from the same streams."""
+    tree = TREES["vggsound"](tmp_path / "v", clips)
+    videos, listed = tree.root / "video", tree.root / "vggsound.csv"
+    first = tree.root / "video" / f"{ytid(0)}_000000.mp4"  # of the test list; `lost dash` is its copy in the train list
+    rows = [(20, "test"), (21, "train"), (22, "train")]
+    for number, split in rows:
+        with listed.open("a") as file:
+            file.write(f"{ytid(number)},{number},playing timpani,{split}\n")
+    rewritten(first, videos / f"{ytid(20)}_000020.mp4")
+    assert (videos / f"{ytid(20)}_000020.mp4").read_bytes() != first.read_bytes()
+    (videos / f"{ytid(21)}_000021.mp4").write_bytes(clips[3].read_bytes())
+    (videos / f"{ytid(22)}_000022.mp4").write_bytes(clips[3].read_bytes())
+    audit = prepared(tree, tmp_path / "cache")[2]
+    zero, copy, twelve = f"{ytid(0)}_000000", f"{ytid(20)}_000020", f"{ytid(12)}_000030"
+    across = {zero: ("test",), twelve: ("train",), copy: ("test",)}
+    within = {f"{ytid(21)}_000021": ("train",), f"{ytid(22)}_000022": ("train",)}
+    assert sorted(audit.equal, key=len) == [within, across] and audit.leaking == (across,)
+    content = json.loads(dataset_audit.as_json(audit))
+    assert (
+        content["equal_across_splits"] == 1 and {zero: ["test"], twelve: ["train"], copy: ["test"]} in content["equal"]
+    )
+    text = dataset_audit.as_markdown(audit)
+    assert "Equal clips across splits, kept (1)" in text and f"{ytid(21)}_000021 (train), " in text
+    assert "2 groups of clips, 1 of them across splits, which leaks" in text
+    assert not {zero, copy, twelve} & {*audit.problems, *audit.still}  # kept, and no still pictures either
+
+
+def rewritten(source, target):
+    """The same packets in a file with other bytes."""
+    with av.open(str(source)) as old, av.open(str(target), "w", options={"movflags": "faststart"}) as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                new.mux(packet)
+
+
+def test_segments_that_are_shorter_by_annotation_are_counted_and_no_defects(tmp_path, clips):
+    """Number 5 lasts half a second; as one of two seconds it is `short`."""
+    tree = TREES["audioset"](tmp_path / "a", clips)
+    before = prepared(tree, tmp_path / "cache of the others")[2]
+    assert before.about["shorter_by_annotation"] == {"listed": 0, "usable": 0} and before.together.lost["short"] == 1
+    path = tree.root / "balanced_train_segments.csv"
+    path.write_text(path.read_text().replace("5.500,15.500", "5.500,6.100"))
+    old, new = (f"{ytid(5)}_5500_{end}" for end in (15500, 6100))
+    (video,) = tree.root.rglob(f"{ytid(5)}*.mp4")
+    assert tree.kinds[old] == "short" and video.exists()
+    audit = prepared(tree, tmp_path / "cache")[2]
+    assert audit.about["shorter_by_annotation"] == {"listed": 1, "usable": 1}
+    assert audit.together.lost["short"] == 0 and new not in audit.problems
+    assert audit.together.usable == before.together.usable + 1
+    assert ("Shorter segment by annotation", "1, 1 of them usable; no defect") in dataset_audit.facts(audit)
