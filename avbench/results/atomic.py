@@ -6,8 +6,9 @@ import errno
 import os
 import secrets
 import shlex
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from avbench.errors import RunDirectoryError
@@ -20,21 +21,24 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the folder of `path`; what was written there replaces `path` when the block ends well.
 
     The content reaches the disk before the name does. When anything fails, `path` is as it was and the temporary file
-    is gone.
+    is gone. A link stays one: what it leads to is replaced.
 
     Raises:
-        RunDirectoryError: the file can't be written, for instance because the disk is full.
+        RunDirectoryError: the file can't be written, for instance because the disk is full, or is a device or a pipe.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    check_replaceable(path)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         flush(temporary)
-        temporary.replace(path)
-        flush(path.parent)
+        temporary.replace(target)
+        flush(target.parent)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing could be written, nothing may be removable either
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -45,6 +49,20 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def check_replaceable(path: Path) -> None:
+    """Whoever may write in /dev would replace a device for everybody.
+
+    Raises:
+        RunDirectoryError: `path` is a device, a pipe or a socket.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return  # not there yet; what else is wrong is told where it is written
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise RunDirectoryError(f"{path} is a device or a pipe, which no file can replace; name an ordinary file")
 
 
 def unwritable(path: Path, error: OSError) -> RunDirectoryError:

@@ -34,7 +34,7 @@ def keep(directory: Path, experiences: int, net: AudioVideoMAE) -> None:
             weights.write_tensors(temporary, tensors)
     except (SafetensorError, OSError) as error:
         raise RunDirectoryError(
-            f"can't write {path}: {error}; mend that, then continue with `avbench resume`"
+            f"can't write {path}: {error}; mend that, then continue with `avbench resume {directory}`"
         ) from None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import stat
 from collections.abc import Mapping
 from importlib import resources
@@ -14,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from avbench.errors import CheckpointError, UsageError
+from avbench.results.atomic import check_replaceable, replacing
 
 SHIPPED = "shipped:"
 
@@ -64,8 +67,9 @@ def check_writable(path: Path) -> None:
     """Find out before a long training whether `save_tensors` will be able to write `path`.
 
     Raises:
-        CheckpointError: it will not.
+        RunDirectoryError: it will not.
     """
+    check_replaceable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe = path.with_name(path.name + ".partial")
@@ -88,16 +92,14 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     """Write tensors as they are; the file appears whole or not at all.
 
     Raises:
-        CheckpointError: it can't be written.
+        RunDirectoryError: it can't be written.
     """
-    temporary = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_tensors(temporary, tensors, metadata)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            write_tensors(temporary, tensors, metadata)
     except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"can't write the weights {path}: {error}") from None
+        raise CheckpointError(f"can't write the weights {path}: {error}; mend that, then repeat the command") from None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
@@ -109,7 +111,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """
     path.touch()
     mode = stat.S_IMODE(path.stat().st_mode)  # the format's own writer lets nobody but the owner read
-    save_file(_apart(tensors), path, metadata=None if metadata is None else dict(metadata))
+    try:
+        save_file(_apart(tensors), path, metadata=None if metadata is None else dict(metadata))
+    except SafetensorError as error:
+        if (number := re.search(r"os error (\d+)", str(error))) is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error  # such as a full disk
     path.chmod(mode)
 
 

@@ -80,3 +80,29 @@ def test_advice_on_a_full_disk_fits_what_was_being_written(tmp_path, monkeypatch
 def test_other_failures_name_the_file_and_the_reason(tmp_path):
     with pytest.raises(RunDirectoryError, match=r"nowhere.*No such file"):
         write_atomically(tmp_path / "nowhere" / "x.json", "text")
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link"):
+        with pytest.raises(RunDirectoryError, match="is a device or a pipe"):
+            write_atomically(path, "text")
+    assert pipe.is_fifo() and sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
+def test_a_link_stays_and_the_file_it_leads_to_is_replaced(file, tmp_path):
+    link = tmp_path / "elsewhere" / "link.json"
+    link.parent.mkdir()
+    link.symlink_to(file)
+    write_atomically(link, "new")
+    assert link.is_symlink() and file.read_text() == "new"
+    assert os.listdir(link.parent) == ["link.json"]
+
+
+def test_names_that_no_file_can_have_are_named_in_the_error(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for path in (tmp_path / ("x" * 255), tmp_path / "loop" / "x.json"):
+        with pytest.raises(RunDirectoryError, match="can't write"):
+            write_atomically(path, "text")

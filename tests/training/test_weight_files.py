@@ -1,8 +1,9 @@
-"""Files of weights: whoever may read other new files may read these, and only they."""
+"""Files of weights: who may read them, and what is said and left where they can't be written."""
 
 from __future__ import annotations
 
 import os
+import resource
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from avbench.config import ClipShape, ModelConfig
+from avbench.errors import RunDirectoryError
 from avbench.model.mae import AudioVideoMAE
 from avbench.training import backbones, weights
 from avbench.training import checkpoint as checkpoints
@@ -42,3 +44,24 @@ def test_the_umask_decides_who_may_read_weights(tmp_path: Path, writer: str, uma
         os.umask(before)
     files = list(tmp_path.rglob("*.safetensors"))
     assert files and {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~umask}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_no_room_for_weights_is_named_as_the_system_does_and_nothing_half_written_stays(
+    tmp_path: Path, writer: str
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with pytest.raises(RunDirectoryError, match="File too large"):
+            WRITERS[writer](tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.rglob("*.safetensors*"))
+
+
+def test_a_device_is_refused_before_a_long_training(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RunDirectoryError, match="is a device or a pipe"):
+        weights.check_writable(tmp_path / "pipe")
+    assert os.listdir(tmp_path) == ["pipe"]
