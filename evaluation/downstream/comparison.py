@@ -41,7 +41,7 @@ def estimate(results: Sequence[DownstreamResult], metric: str) -> Estimate:
 
 
 def difference(first: Sequence[DownstreamResult], second: Sequence[DownstreamResult], metric: str) -> Estimate:
-    """`first` minus `second`, paired by test example, and by seed where both have it.
+    """`first` minus `second`, paired by test example, and by seed where both share two or more; see `statistics`.
 
     Raises:
         UsageError: as `estimate`.
