@@ -22,8 +22,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import field_validator
-
 from avbench.benchmarks import audioset, base_streams, continual_as_base
 from avbench.benchmarks.audioset import Segment
 from avbench.benchmarks.continual_as_base import AudioSetBase
@@ -36,7 +34,7 @@ from avbench.benchmarks.continual_as_tasks import (
     task_classes,
 )
 from avbench.benchmarks.lists import TaskClips
-from avbench.benchmarks.plugin import ClipData, absolute
+from avbench.benchmarks.plugin import ClipData, Place
 from avbench.benchmarks.recordings import RecordedBenchmark, RecordedData, in_both_lists
 from avbench.benchmarks.streams import EVALUATION, RETRIEVAL, TRAIN, AudioVideoBenchmark, Clip, Task
 from avbench.config import Positive
@@ -56,14 +54,9 @@ class AudioSetData(RecordedData):
     places = RecordedData.places | {"retrieval", "base"}
 
     train_list: audioset.TrainList = "unbalanced"
-    retrieval: Path | None = None  # which clips of the evaluation list are in the retrieval stream, in CAV-MAE's form
+    retrieval: Place | None = None  # which clips of the evaluation list are in the retrieval stream, in CAV-MAE's form
     retrieval_per_class: Positive = 5  # where no list says it
     base: AudioSetBase = AudioSetBase()
-
-    @field_validator("retrieval")
-    @classmethod
-    def _absolute_list(cls, path: Path | None) -> Path | None:
-        return absolute(path)
 
 
 class ContinualAS(RecordedBenchmark):

@@ -10,11 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
-
 from avbench.benchmarks import audioset, vggsound
 from avbench.benchmarks.base_mix import IN_A_LIST, BaseMix, Candidate, DataSetClips, Mix, choose
-from avbench.benchmarks.plugin import absolute
+from avbench.benchmarks.plugin import Place
 from avbench.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,12 +23,7 @@ if TYPE_CHECKING:
 class AudioSetBase(BaseMix):
     """The section `data.base` of Continual-AS."""
 
-    vggsound: Path | None = None  # folder of VGGSound's lists and clips
-
-    @field_validator("vggsound")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return absolute(path)
+    vggsound: Place | None = None  # folder of VGGSound's lists and clips
 
 
 def base_mix(benchmark: ContinualAS) -> Mix:

@@ -21,11 +21,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import field_validator
-
 from avbench.benchmarks import audioset
 from avbench.benchmarks.base_mix import IN_A_LIST, OF_A_TASK, BaseMix, Candidate, DataSetClips, Mix, Reason, choose
-from avbench.benchmarks.plugin import absolute
+from avbench.benchmarks.plugin import Place
 from avbench.benchmarks.streams import TRAIN
 from avbench.errors import DataError
 
@@ -39,12 +37,7 @@ TRAINED_ON = "that the tasks train on"
 class VGGSoundBase(BaseMix):
     """The section `data.base` of Continual-VS."""
 
-    audioset: Path | None = None  # folder of AudioSet's lists and clips; None: VGGSound alone
-
-    @field_validator("audioset")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return absolute(path)
+    audioset: Place | None = None  # folder of AudioSet's lists and clips; None: VGGSound alone
 
 
 def base_mix(benchmark: ContinualVS) -> Mix:

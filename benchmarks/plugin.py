@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import AfterValidator
 
 from avbench import paths
 from avbench.benchmarks.lists import ClipList, DataSummary, TaskSummary, coverage_of, limited, usable_clips
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from avbench.data.store import ClipStore
 
 
+Place = Annotated[Path, AfterValidator(paths.absolute)]
+"""A path in a configuration: made absolute, it still means the same from another working directory."""
+
+
 class ClipData(Section):
     """What the `data` section of every benchmark holds.
 
@@ -40,16 +44,11 @@ class ClipData(Section):
 
     places: ClassVar[frozenset[str]] = frozenset({"cache", "jobs", "keep_in_memory"})
 
-    cache: Path | None = None  # folder for prepared clips; none: AVBENCH_CACHE, else the user's cache folder
+    cache: Place | None = None  # folder for prepared clips; none: AVBENCH_CACHE, else the user's cache folder
     jobs: Processes = 0  # processes that prepare clips; 0: one per available core
     keep_in_memory: bool = False  # decoded clips, each from its first use on
     preprocessing: Preprocessing = Preprocessing()
     sampling: Sampling = Sampling()
-
-    @field_validator("cache")
-    @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return absolute(path)
 
 
 class BenchmarkPlugin(ABC):
@@ -197,13 +196,8 @@ class BenchmarkPlugin(ABC):
         Raises:
             DataError: as `prepare`.
         """
-        from avbench.data.store import ClipStore
-
-        data, report = self.data, self._prepare(clip_ids, progress)
-        store = ClipStore(
-            self.cache, report.ready, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory
-        )
-        return store, report.quarantined
+        report = self._prepare(clip_ids, progress)
+        return self._store(report.ready), report.quarantined
 
     def build_base(self, progress: Progress | None = None) -> AudioVideoBenchmark:
         """Clips of no task, from which base weights are made: one train experience and a retrieval one of other clips.
@@ -217,21 +211,25 @@ class BenchmarkPlugin(ABC):
         sources = Sources(clip_ids, self.source)
         return bring(self.cache, sources, self.terms, folders_of(self.data), progress, retry=retry)
 
+    def _store(self, clip_ids: Sequence[str]) -> ClipStore:
+        from avbench.data.store import ClipStore
+
+        data = self.data
+        return ClipStore(self.cache, clip_ids, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory)
+
     def _build(
         self,
         listing: ClipList,
         progress: Progress | None,
         left_out: Mapping[str, tuple[str, str]] | None = None,
     ) -> AudioVideoBenchmark:
-        from avbench.data.store import ClipStore
-
-        data, left_out = self.data, left_out or {}
+        left_out = left_out or {}
         tried = [clip_id for clip_id in listing.clip_ids if clip_id not in left_out]
         problems = {**left_out, **self._prepare(tried, progress).quarantined}
         quarantined = {clip_id: problems[clip_id] for clip_id in listing.clip_ids if clip_id in problems}
         streams = usable_clips(listing, quarantined)
         ids = [clip_id for clip_id in listing.clip_ids if clip_id not in quarantined]
-        store = ClipStore(self.cache, ids, data.preprocessing, data.sampling, self.config.clip, data.keep_in_memory)
+        store = self._store(ids)
         tested = chain.from_iterable(chain(streams.get(EVALUATION, ()), streams[RETRIEVAL]))
         return AudioVideoBenchmark(
             name=self.name,
@@ -249,12 +247,3 @@ class BenchmarkPlugin(ABC):
             sound_of=self.sound_of,
             video_of=self.video_of,
         )
-
-
-def absolute(path: Path | None) -> Path | None:
-    """A configured path that still means the same from another working directory.
-
-    Raises:
-        ValueError: see `avbench.paths.absolute`.
-    """
-    return None if path is None else paths.absolute(path)

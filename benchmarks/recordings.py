@@ -14,10 +14,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from avbench.benchmarks.lists import ClipList, TaskClips
-from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, absolute
+from avbench.benchmarks.plugin import BenchmarkPlugin, ClipData, Place
 from avbench.benchmarks.prepared import CLIP_TIMEOUT, UNREADABLE_SHARE, Terms
 from avbench.benchmarks.streams import STREAMS, Task
 from avbench.config import Fraction
@@ -47,16 +47,11 @@ class RecordedData(ClipData):
     places = ClipData.places | {"root", "csv", "unreadable_share", "clip_timeout"}
 
     # Folder of clips, read with all folders below it.
-    root: Path | None = Field(default_factory=_from_environment, validate_default=True)
-    csv: Path | None = None  # what lists the clips, where that is not under the root
+    root: Place | None = Field(default_factory=_from_environment, validate_default=True)
+    csv: Place | None = None  # what lists the clips, where that is not under the root
     unreadable_share: Fraction = UNREADABLE_SHARE  # above it the run refuses
     frames_per_second: Seconds = FRAMES_A_SECOND  # of extracted pictures in a folder per clip
     clip_timeout: Seconds = CLIP_TIMEOUT  # seconds after which a decoder that hangs is given up; not with jobs=1
-
-    @field_validator("root", "csv")
-    @classmethod
-    def _absolute_paths(cls, path: Path | None) -> Path | None:
-        return absolute(path)
 
 
 class RecordedBenchmark(BenchmarkPlugin):
