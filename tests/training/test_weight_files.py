@@ -64,4 +64,4 @@ def test_a_device_is_refused_before_a_long_training(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RunDirectoryError, match="is a device or a pipe"):
         weights.check_writable(tmp_path / "pipe")
-    assert os.listdir(tmp_path) == ["pipe"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "pipe"]
