@@ -241,10 +241,10 @@ def _metric(hits: Hits, weights: NDArray[np.float64], metric: Metric) -> NDArray
 def _term(recall: NDArray[np.float64], task: int, metric: Metric) -> NDArray[np.float64]:
     """One task's part of a metric, from its recall along the stream (T, ...), as `avbench.evaluation` defines it."""
     if metric == "accuracy":
-        return recall[-1]
+        return np.asarray(recall[-1])
     if metric == "forgetting":
         return np.asarray(recall[:-1].max(axis=0) - recall[-1])
-    return recall[-1] - recall[task] if metric == "backward" else recall[task] - recall[0]
+    return np.asarray(recall[-1] - recall[task] if metric == "backward" else recall[task] - recall[0])
 
 
 def _estimate(observed: NDArray[np.float64], resampled: NDArray[np.float64], draws: _Draws) -> Estimate:
