@@ -26,6 +26,7 @@ from avbench.sweep_run import SweepRun, claimed
 from avbench.wording import shortened
 
 _CHOSEN = {"strategy": "--strategies", "bench": "--bench", "profile": "--profile", "seed": "--seeds"}
+MOST_SEEDS = 1000  # beyond it, listing the runs alone takes minutes
 THREADS = 1  # of a run, so that its folder does not depend on what else the machine does; `--set threads=N` changes it
 
 
@@ -78,6 +79,7 @@ def reproduce(
         RunDirectoryError: `out` is no folder for this, or can't be written.
     """
     items = find_items(names)
+    check_roots(items, request.roots)
     rows = {item.name: runs_of(item, request) for item in items}
     every = [run for found in rows.values() for runs in found.values() for run in runs]
     with claimed(out):
@@ -89,14 +91,28 @@ def reproduce(
     return done
 
 
+def check_roots(items: Sequence[Item], roots: Mapping[str, Path]) -> None:
+    """Find out before the runs whether somebody reads the folders of recordings.
+
+    Raises:
+        UsageError: no item is judged by that task, or there is no such folder.
+    """
+    wanted = {judged.task for item in items for judged in item.judged}
+    for task, folder in roots.items():
+        if task not in wanted:
+            raise UsageError(f"--task-root {task}=...: no item that was asked for is judged by {task}; leave it away")
+        if not folder.is_dir():
+            raise UsageError(f"--task-root {task}=...: there is no folder {shortened(str(folder))}")
+
+
 def runs_of(item: Item, request: Request) -> Rows:
     """The runs of an item, by the label of their row.
 
     Raises:
         UsageError: a setting that is unknown, or that the item varies itself; a strategy that it has no row of.
     """
-    if request.seeds < 1:
-        raise UsageError(f"--seeds {request.seeds}: at least one repetition")
+    if not 1 <= request.seeds <= MOST_SEEDS:
+        raise UsageError(f"--seeds {request.seeds}: at least one repetition, and at most {MOST_SEEDS:,}")
     _refuse_varied(item, request.sets)
     known = dict.fromkeys(variant.strategy for variant in item.variants)
     for name in request.strategies:

@@ -106,7 +106,7 @@ def claimed(out: Path) -> Iterator[None]:
     except ValueError as error:
         raise UsageError(f"--out: {error}") from None
     except OSError as error:
-        raise unwritable(out, error) from error
+        raise unwritable(Path(error.filename or out), error) from error
     with held or nullcontext():
         yield
 

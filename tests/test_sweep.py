@@ -143,6 +143,21 @@ def test_files_and_single_runs_are_no_folders_for_a_sweep(tmp_path):
             sweep([], out)
 
 
+def test_what_stands_in_the_way_of_a_sweep_is_named(tmp_path):
+    (tmp_path / "logs").touch()
+    with pytest.raises(RunDirectoryError, match=rf"can't write {tmp_path}/logs .*File exists"), claimed(tmp_path):
+        pass
+
+
+def test_a_damaged_run_is_named_with_what_makes_it_anew(tmp_path, pretended):
+    run = a_run()
+    (make(run, tmp_path) / "results.json").write_text("{")
+    outcome = sweep([run], tmp_path)
+    assert outcome.failed[run.name].endswith("move that folder away, so that the run is made again")
+    run.folder(tmp_path).rename(tmp_path / "away")
+    assert list(sweep([run], tmp_path).complete) == [run.name]
+
+
 def test_a_second_sweep_in_the_same_folder_is_refused(tmp_path):
     code = "import sys, time; from pathlib import Path; from avbench.sweep_run import claimed\n"
     code += "with claimed(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"

@@ -69,6 +69,8 @@ def reproduce(
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one run at a time")
     chosen = tuple(name.strip() for text in strategies or () for name in text.split(",") if name.strip())
+    if strategies and not chosen:
+        raise UsageError("--strategies names none; `avbench list strategies` shows them")
     extra = [] if limit is None else [f"limit={limit}"]
     extra += [] if data_root is None else [f"data.root={checked_root(bench, data_root)}"]
     roots = dict(_task_root(text) for text in task_roots or ())
@@ -109,10 +111,11 @@ def show_items(seeds: int) -> None:
 def show_plan(items: list[str], request: Request, out: Path) -> None:
     """The commands of the runs that are not complete yet, each once; how many are."""
     from avbench.reports.paper.catalogue import find_items
-    from avbench.reproduction import runs_of
+    from avbench.reproduction import check_roots, runs_of
     from avbench.sweep_run import state
 
     with console.waiting(console.errors(), "looking"):
+        check_roots(find_items(items), request.roots)
         rows = [row for item in find_items(items) for row in runs_of(item, request).values()]
     every = {run.name: run for row in rows for run in row}
     complete = 0
