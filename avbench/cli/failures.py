@@ -20,6 +20,8 @@ CLIPS_STAY = "the clips prepared so far stay; the same command goes on with the 
 
 # What PyTorch says when the system gives it no memory; it has no exception of its own for it.
 _ALLOCATOR = re.compile(r"DefaultCPUAllocator|can't allocate memory|not enough memory", re.IGNORECASE)
+_OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_PRINTERS = ("rich/console.py", "click/utils.py", "typer/")
 _WANTED = re.compile(r"tried to allocate (\d+) bytes")
 
 
@@ -63,6 +65,9 @@ def explain(error: Exception, invocation: Invocation) -> int:
         return error.exit_code
     if (shortage := _shortage(error)) is not None:
         console.message(out, "error", "bold red", f"{shortage}{_resuming(invocation)}")
+        return 1
+    if (broken := _unwritable_output(error)) is not None:
+        console.message(out, "error", "bold red", f"{broken}{_resuming(invocation, 'mend that')}")
         return 1
     text = str(error).strip() or "no further explanation"
     console.message(out, "unexpected error", "bold red", f"{type(error).__name__}: {text}")
@@ -110,8 +115,18 @@ def _shortage(error: Exception) -> str | None:
     return f"memory is full{asked}; try a smaller {smaller}, a smaller rehearsal memory or a smaller profile"
 
 
-def _resuming(invocation: Invocation) -> str:
+def _unwritable_output(error: Exception) -> str | None:
+    """What to say where a screen or the file it is redirected to takes no more text; files of avbench say it apart."""
+    if not (isinstance(error, OSError) and error.errno in _OUTPUT_FULL and error.filename is None):
+        return None
+    innermost = traceback.extract_tb(error.__traceback__)[-3:]  # trackers stand between printer and screen
+    if not any(part in frame.filename for frame in innermost for part in _PRINTERS):
+        return None
+    return f"what this command says can't be written to standard output: {error.strerror}"
+
+
+def _resuming(invocation: Invocation, remedy: str = "if other programs filled it, end them") -> str:
     if invocation.directory is None:
         return ""
     resume = shlex.join(["avbench", "resume", str(invocation.directory)])
-    return f"; if other programs filled it, end them and continue with `{resume}`"
+    return f"; {remedy} and continue with `{resume}`"

@@ -75,3 +75,16 @@ def test_a_reader_that_leaves_early_is_no_crash():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment, timeout=60)
     assert "Traceback" not in done.stderr and "unexpected" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["list", "strategies"], ["reproduce", "list"], ["--help"]])
+def test_output_that_no_disk_has_room_for_is_one_clear_message(arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "avbench", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "error: what this command says can't be written to standard output: No space left on device\n"
