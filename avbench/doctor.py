@@ -33,7 +33,6 @@ MODULES = {  # distribution: module
     "scipy": "scipy",
     "scikit-learn": "sklearn",
     "matplotlib": "matplotlib",
-    "seaborn": "seaborn",
     "pillow": "PIL",
     "safetensors": "safetensors",
     "pydantic": "pydantic",

@@ -79,5 +79,5 @@ def _neighbours(points: NDArray[np.float64]) -> NDArray[np.float64]:
     start *= 1e-4 / max(float(start[:, 0].std()), 1e-12)
     perplexity = min(_PERPLEXITY, (len(points) - 1) / 3)
     with threadpool_limits(1):  # sums over threads would depend on their number
-        found = TSNE(2, perplexity=perplexity, init=start, random_state=SEED, max_iter=_ITERATIONS).fit_transform(points)
-    return np.asarray(found, np.float64)
+        method = TSNE(2, perplexity=perplexity, init=start, random_state=SEED, max_iter=_ITERATIONS)
+        return np.asarray(method.fit_transform(points), np.float64)
