@@ -33,6 +33,7 @@ MODULES = {  # distribution: module
     "scipy": "scipy",
     "scikit-learn": "sklearn",
     "matplotlib": "matplotlib",
+    "seaborn": "seaborn",
     "pillow": "PIL",
     "safetensors": "safetensors",
     "pydantic": "pydantic",

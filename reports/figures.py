@@ -32,6 +32,7 @@ def accuracy_matrix(
         titles, experiences: what to call the columns and the rows.
         largest: the percentage at which the colour is fullest.
     """
+    import seaborn
     from matplotlib.colors import ListedColormap, to_rgb
     from matplotlib.patches import Rectangle
 
@@ -43,17 +44,27 @@ def accuracy_matrix(
     figure, axes = canvas(*size, left=left, bottom=bottom, top=0.05)
     axes.grid(visible=False)
     shades = ListedColormap([(*to_rgb(colour), strength) for strength in np.linspace(0.04, 0.72, 128)])
-    axes.pcolormesh(rows, cmap=shades, vmin=0, vmax=max(largest, 1e-9), edgecolors=PAPER, linewidth=1.5)
-    for (row, column), value in np.ndenumerate(rows):
-        axes.text(column + 0.5, row + 0.5, _short(value), color=INK, size=8, ha="center", va="center")
+    seaborn.heatmap(
+        np.asarray(rows),
+        cmap=shades,
+        vmin=0,
+        vmax=max(largest, 1e-9),
+        cbar=False,
+        ax=axes,
+        linewidths=1.5,
+        linecolor=PAPER,
+        annot=np.vectorize(_short)(rows),
+        fmt="",
+        annot_kws={"color": INK, "size": 8},
+        xticklabels=columns,
+        yticklabels=names,
+    )
     for task in range(len(after) if len(experiences) == len(titles) else 0):
         corner = (task, task + bool(before))
         axes.add_patch(Rectangle(corner, 1, 1, fill=False, edgecolor=INK, linewidth=1.3, clip_on=False))
     axes.tick_params(length=0, labelcolor=INK)
-    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=38, ha="right", rotation_mode="anchor")
-    axes.set_yticks(np.arange(len(names)) + 0.5, names)
-    axes.invert_yaxis()
-    axes.spines[:].set_visible(False)
+    axes.set_xticklabels(axes.get_xticklabels(), rotation=38, ha="right", rotation_mode="anchor")
+    axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
     return figure
 
 
