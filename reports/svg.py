@@ -18,8 +18,6 @@ from xml.etree import ElementTree
 import matplotlib
 from markupsafe import Markup
 
-from avbench.reports.compact_svg import compact
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -36,6 +34,7 @@ _ATTRIBUTES = {
     *("text-anchor", "dominant-baseline"),
 }
 _PIXELS_PER_POINT = 4 / 3
+_EXCESS_DIGITS = re.compile(r"(\.\d\d)\d+")  # a hundredth of a point is enough
 
 
 @contextmanager
@@ -91,7 +90,7 @@ def inline(figure: Figure, name: str, title: str) -> Markup:
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     source = ElementTree.fromstring(buffer.getvalue())
     referred = dict.fromkeys(re.findall(r"(?<=#)[\w.-]+", buffer.getvalue().decode()))
-    target = compact(_rebuilt(source, {one: f"{name}-{place}" for place, one in enumerate(referred)}))
+    target = _rebuilt(source, {one: f"{name}-{place}" for place, one in enumerate(referred)})
     width = float(source.attrib["viewBox"].split()[2]) * _PIXELS_PER_POINT
     for attribute in ("width", "height"):
         target.attrib.pop(attribute, None)
@@ -112,9 +111,7 @@ def _rebuilt(source: ElementTree.Element, names: Mapping[str, str]) -> ElementTr
     target = ElementTree.Element(_local(source.tag))
     for key, value in source.attrib.items():
         name = _local(key)
-        if name == "id" and value.startswith("matplotlib.axis_"):
-            target.attrib["class"] = "axis"
-        elif name in _ATTRIBUTES and (name != "id" or value in names):
+        if name in _ATTRIBUTES and (name != "id" or value in names):
             target.attrib[name] = _adapted(name, value, names)
     target.text = source.text if _local(source.tag) in {"text", "tspan"} else None
     target.extend(_rebuilt(child, names) for child in source if _local(child.tag) in _ELEMENTS)
@@ -133,4 +130,6 @@ def _adapted(key: str, value: str, names: Mapping[str, str]) -> str:
     if key == "style":
         value = re.sub(r"font-family: [^;]*; ", "", value)  # the page has its own
         value = _PLACEHOLDER.sub(lambda match: f"var(--{_VARIABLES[match[0]]})", value)
+    if key in ("d", "x", "y"):
+        value = _EXCESS_DIGITS.sub(r"\1", value)
     return re.sub(r"url\(#([\w.-]+)\)", lambda match: f"url(#{names[match[1]]})", value)
