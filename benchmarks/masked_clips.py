@@ -86,6 +86,9 @@ def of_world(
     Args:
         counts: of each part wanted, clips per class at most.
         notes: what a reader of results should know.
+
+    Raises:
+        UsageError: nothing is left for a part.
     """
     order = {part: EVALUATION if part == "test" else TRAIN for part in counts}
     skipped = {"validation": counts.get("train", 0)}
@@ -96,6 +99,8 @@ def of_world(
     parts, coverage = {}, {}
     for part, clips in chosen.items():
         there = [(clip, task) for clip, task in clips if clip.clip_id in row_of]
+        if not there:
+            raise UsageError(f"no clips are left for {part}: the world lists too few of each class; use fewer to train")
         names = tuple(clip.clip_id for clip, _ in there)
         masks = [_heard(benchmark, name, first=part == "train") for name in names]
         parts[part] = MaskedPart(

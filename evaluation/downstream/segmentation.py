@@ -34,6 +34,7 @@ from avbench.model.mae import AudioVideoMAE
 
 IOU, F_SCORE, OTHER, CENTRE = "MIoU", "F-score", "MIoU with another sound", "MIoU of a centred disc"
 LEVELS = 2  # maps that the decoder takes
+FEW_CLIPS = {"train_clips": 12, "validation_clips": 4, "epochs": 20, "warmup_epochs": 3}  # of those a run learned from
 
 
 class SegmentationOptions(SceneOptions, ProbeOptions):
@@ -60,7 +61,7 @@ class Segmentation(ProbeTask):
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "paper": {},
         "avsbench": {"pictures": 5},
-        "own-world": OWN_WORLD,
+        "own-world": {**OWN_WORLD, **FEW_CLIPS},
     }
 
     def __init__(self, place: Place, options: Any) -> None:

@@ -250,13 +250,17 @@ def test_scenes_ask_for_listening_unless_the_own_world_is_wanted(config: RunConf
         (SourceLocalisation, "own-world"),
         (SourceLocalisation, "own-world-matching"),
     ):
-        options = kind.Config(
-            **{name: value for name, value in FEW.items() if name in kind.Config.model_fields} | kind.variants[variant]
-        )
+        few = {name: value for name, value in FEW.items() if name in kind.Config.model_fields}
+        options = kind.Config(**{**kind.variants[variant], **few})
         splits = kind(Place(config, ContinualSynth(config)), options).splits()
         own = {clip.clip_id for group in ContinualSynth(config).clip_list.streams["evaluation"] for clip in group.clips}
         assert not splits.notes and set(splits.test.names) <= own
     assert set(task.splits().test.names) - own  # others had to be chosen
+
+
+def test_a_part_without_clips_is_named(config: RunConfig) -> None:
+    with pytest.raises(UsageError, match="no clips are left for validation"):
+        of_world(ContinualSynth(config), {"train": 6, "validation": 1})
 
 
 def test_a_run_of_the_whole_task(config: RunConfig) -> None:
