@@ -10,6 +10,8 @@ from avbench.config import RunConfig, merge, validate
 from avbench.errors import UsageError
 from avbench.plugins.card import check_presets
 from avbench.plugins.plugin import BrokenPlugin, Plugin
+from avbench.results.downstream import asked_for
+from avbench.results.schema import Results
 from avbench.wording import shortened
 
 
@@ -36,6 +38,33 @@ def resolve_options(plugin: Plugin, config: RunConfig, variant: str, asked: Mapp
     values = merge(merge(values, variants[variant]), asked)
     plugin.settings(values, "")
     return validate(kind.Config, values, "")
+
+
+def changed_options(plugin: Plugin, config: RunConfig, variant: str, options: Any) -> list[str]:
+    """The names of those options that are not as the variant has them.
+
+    Args:
+        options: as `resolve_options` gave them.
+    """
+    usual = resolve_options(plugin, config, variant, {}).model_dump(mode="json")
+    return [name for name, value in options.model_dump(mode="json").items() if value != usual[name]]
+
+
+def asked_by_variant(
+    plugin: Plugin, config: RunConfig, results: Results, variant: str, on_recordings: bool
+) -> dict[str, Any]:
+    """What a result of a run must have been measured by, see `asked_for`, to be the variant's protocol unchanged.
+
+    Args:
+        on_recordings: examples were recorded, even where the run's clips were rendered.
+
+    Raises:
+        UsageError, PluginError: as `resolve_options`.
+    """
+    options = resolve_options(plugin, config, variant, {}).model_dump(mode="json")
+    synthetic = results.synthetic and not on_recordings
+    protocol = (plugin.name, plugin.load().version, variant, options)
+    return asked_for(*protocol, synthetic, config.limit, results.evaluated_model)
 
 
 def _variants(plugin: Plugin, kind: Any) -> Mapping[str, Mapping[str, Any]]:

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avbench import registry
-from avbench.downstream_options import resolve_options
+from avbench.downstream_options import changed_options, resolve_options
+from avbench.downstream_result import Asked, assemble
 from avbench.errors import Interrupted, RunDirectoryError, UsageError
 from avbench.paths import absolute
 from avbench.results.atomic import write_atomically
 from avbench.results.directory import RunDirectory
-from avbench.results.downstream import FOLDER, Backbone, DownstreamResult, VideoOverlap
+from avbench.results.downstream import Backbone, DownstreamResult, Evaluation
+from avbench.results.downstream_files import check_replaceable, path_in
 from avbench.results.journal import now
 from avbench.results.provenance import collect_provenance
-from avbench.results.schema import Caution, Quarantined, Results, TaskCoverage
+from avbench.results.schema import Results
 
 if TYPE_CHECKING:
-    from avbench.evaluation.downstream.task import DownstreamTask, Splits
+    from avbench.evaluation.downstream.task import DownstreamTask, Splits, Workbench
     from avbench.model.mae import AudioVideoMAE
 
 Listener = Callable[[dict[str, Any]], None]
@@ -55,7 +57,7 @@ class Request:
 
 def path_of(run: Path, result: DownstreamResult) -> Path:
     """Where the result of a run is written."""
-    return run / FOLDER / f"{result.name}.json"
+    return path_in(run, result.name)
 
 
 def evaluate_downstream(
@@ -96,7 +98,8 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
 
     Raises:
         UsageError: an unknown task, variant or option, or one that does not exist on the run's benchmark.
-        RunDirectoryError: the run is not finished, or lacks the weights asked for.
+        RunDirectoryError: the run is not finished, or lacks the weights asked for; or the result would replace one of
+            a newer avbench.
         DataError: the task's data are not there.
         PluginError: the task, or the run's benchmark, is a third party's and broken.
         Interrupted: the user asked to stop; nothing was written.
@@ -113,11 +116,15 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
             f"`avbench resume {run}` first, then judge it"
         )
     kind, options = plugin.load(), resolve_options(plugin, directory.config, request.variant, request.options)
+    changed = changed_options(plugin, directory.config, request.variant, options)
+    asked = Asked(directory, results, request, plugin, options, tuple(changed))
+    check_replaceable(asked.path)  # before the work, and again after it
     directory.claim()
     try:
         with blamed(directory.config, task=request.task), deterministic(), stop_signals() as stopping:
-            result = _Evaluation(directory, results, request, kind, options, listeners, stopping).run()
+            result = _Evaluation(asked, kind, listeners, stopping).run()
             path = path_of(directory.path, result)
+            check_replaceable(path)
             path.parent.mkdir(exist_ok=True)
             write_atomically(path, result.to_json())
     finally:
@@ -130,30 +137,24 @@ class _Evaluation:
 
     def __init__(
         self,
-        directory: RunDirectory,
-        results: Results,
-        request: Request,
+        asked: Asked,
         kind: type[DownstreamTask],
-        options: Any,
         listeners: Sequence[Listener],
         stopping: Callable[[], bool],
     ) -> None:
         from avbench.evaluation.downstream.task import Place
 
-        self.directory, self.results, self.request, self.options = directory, results, request, options
-        device = request.device or directory.config.device
-        self.config = directory.config.model_copy(update={"device": device})
-        self.listeners, self.stopping = listeners, stopping
+        self.asked, self.directory, self.results = asked, asked.directory, asked.results
+        self.request, self.listeners, self.stopping = asked.request, listeners, stopping
+        device = self.request.device or self.directory.config.device
+        self.config = self.directory.config.model_copy(update={"device": device})
         benchmark = registry.find("benchmarks", self.config.bench).load()(self.config)
-        self.task = kind(Place(self.config, benchmark, request.root), options)
+        self.task = kind(Place(self.config, benchmark, self.request.root), asked.options)
 
     def run(self) -> DownstreamResult:
         """Judge every backbone that was asked for."""
-        from avbench.downstream_overlap import cautions
         from avbench.evaluation.downstream import hook_results as returned
-        from avbench.evaluation.downstream.judging import evaluation_of, summaries
         from avbench.evaluation.downstream.task import Workbench
-        from avbench.training.kept_matching import kept_matching
         from avbench.training.session import resolve_device, with_measured_threads
 
         device = resolve_device(self.config.device)
@@ -164,49 +165,27 @@ class _Evaluation:
         bench = Workbench(config, device, config.seed, self._announce, self._check_stop)
         if self.request.feature_memory is not None:
             bench = replace(bench, feature_memory=self.request.feature_memory)
-        tasks, evaluations = len(self.results.tasks), []
-        for after, make in nets:
-            net = make().to(device)
-            matching = kept_matching(self.directory, self.results, after)  # of no backbone that is not the run's
-            found = self.task.evaluate(net, splits, replace(bench, matching=matching))
-            scores = returned.scores(self.task, found, len(splits.test))
-            evaluations.append(evaluation_of(scores, splits.test, after, tasks, self._check_stop))
-            self._announce("judged", after=after, scores={n: s.value for n, s in evaluations[-1].scores.items()})
-        overlap = self._overlap(splits)
-        provenance = collect_provenance(
-            config, str(device), config.threads, splits.hash(), self.task.version, started=started
+        evaluations = [self._evaluated(after, make().to(device), splits, bench) for after, make in nets]
+        origin = collect_provenance(
+            *(config, str(device), config.threads, splits.hash(), self.task.version),
+            started=started,
+            plugins=[self.asked.plugin],
         )
-        return DownstreamResult(
-            task=self.request.task,
-            task_version=self.task.version,
-            title=self.task.title,
-            variant=self.request.variant,
-            options=self.options.model_dump(mode="json"),
-            backbone=self.request.backbone,
-            strategy=config.strategy,
-            bench=config.bench,
-            profile=config.profile,
-            seed=config.seed,
-            evaluated_model=self.results.evaluated_model,
-            dataset=splits.dataset,
-            synthetic=splits.synthetic,
-            limit=config.limit,
-            metrics=list(self.task.metrics),
-            examples=list(splits.test.names),
-            task_of=list(splits.test.task_of),
-            evaluations=evaluations,
-            summary=summaries(evaluations, tasks) if len(evaluations) > 1 else {},
-            sizes={name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
-            coverage={
-                name: TaskCoverage(listed=one.listed, usable=one.usable, unreadable=one.unreadable)
-                for name, one in splits.coverage.items()
-            },
-            quarantined={name: Quarantined(reason=r, message=m) for name, (r, m) in splits.quarantined.items()},
-            overlap=overlap,
-            warnings=[*self._warnings(splits), *([] if overlap is None else cautions(overlap, config.bench))],
-            seconds=round(time.monotonic() - begun, 3),
-            provenance=provenance.model_copy(update={"finished": now()}),
-        )
+        result = assemble(self.asked, self.task, splits, evaluations)
+        took = round(time.monotonic() - begun, 3)
+        return result.model_copy(update={"seconds": took, "provenance": origin.model_copy(update={"finished": now()})})
+
+    def _evaluated(self, after: int, net: AudioVideoMAE, splits: Splits, bench: Workbench) -> Evaluation:
+        from avbench.evaluation.downstream import hook_results as returned
+        from avbench.evaluation.downstream.judging import evaluation_of
+        from avbench.training.kept_matching import kept_matching
+
+        matching = kept_matching(self.directory, self.results, after)  # of no backbone that is not the run's
+        found = self.task.evaluate(net, splits, replace(bench, matching=matching))
+        scores = returned.scores(self.task, found, len(splits.test))
+        evaluation = evaluation_of(scores, splits.test, after, len(self.results.tasks), self._check_stop)
+        self._announce("judged", after=after, scores={name: one.value for name, one in evaluation.scores.items()})
+        return evaluation
 
     def _backbones(self) -> list[tuple[int, Callable[[], AudioVideoMAE]]]:
         """After how many experiences, and what makes the network."""
@@ -222,22 +201,6 @@ class _Evaluation:
         for after in places:
             backbones.trained(directory, self.results, after)
         return [(after, _later(directory, self.results, after)) for after in places]
-
-    def _overlap(self, splits: Splits) -> VideoOverlap | None:
-        from avbench.downstream_overlap import overlap
-        from avbench.evaluation.downstream.hook_results import youtube_ids
-
-        if splits.synthetic:
-            return None
-        videos = youtube_ids(self.task, self.task.youtube_ids(splits))
-        return overlap(self.directory.path, self.results, self.request.backbone, splits.test.names, videos)
-
-    def _warnings(self, splits: Splits) -> list[Caution]:
-        found = [Caution(code="data", message=note) for note in splits.notes]
-        if getattr(self.options, "selection", "") == "test":
-            text = "the epoch was chosen by the test examples, as in the released code: the scores are too high"
-            found.append(Caution(code="selected-on-test", message=text))
-        return found
 
     # --- progress -----------------------------------------------------------------------------------------------------
 

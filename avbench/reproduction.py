@@ -17,7 +17,7 @@ import yaml
 
 from avbench import registry
 from avbench.config import RunConfig, merge, parse_override, resolve
-from avbench.errors import AvbenchError, Interrupted, UsageError
+from avbench.errors import AvbenchError, UsageError
 from avbench.reports.paper.catalogue import find_items
 from avbench.reports.paper.declaration import Item, Variant
 from avbench.results import Event, Results, RunDirectory
@@ -168,6 +168,7 @@ def _render(item: Item, rows: Rows, request: Request, out: Path, outcome: Outcom
     from avbench.reports.paper.material import Material, read_entry
     from avbench.reports.paper.page import write
     from avbench.reports.paper.renderers import render
+    from avbench.reproduction_judging import judge
     from avbench.step_cost import measure_apart
 
     variants = [variant for variant in item.variants if variant.label in rows]
@@ -178,7 +179,7 @@ def _render(item: Item, rows: Rows, request: Request, out: Path, outcome: Outcom
             steps[label] = measure_apart(rows[label][0].config, out, tell)
         except AvbenchError as error:
             problems.append(str(error))
-    problems += _judge(item, rows, request, out, listen)
+    judged, trouble = judge(item, list(_complete(rows, out)) if item.judged else [], request.roots, listen)
     entries = [read_entry(v, [run.folder(out) for run in rows[v.label]], outcome.failed) for v in variants]
     material = Material(
         item=item,
@@ -189,33 +190,10 @@ def _render(item: Item, rows: Rows, request: Request, out: Path, outcome: Outcom
         restricted=len(variants) < len(item.variants),
         sets=request.sets,
         steps=steps,
-        problems=tuple(problems),
+        problems=(*problems, *trouble),
+        judged=judged,
     )
     return write(render(material), out)
-
-
-def _judge(item: Item, rows: Rows, request: Request, out: Path, listen: Listener) -> list[str]:
-    """Judge the complete runs by the item's downstream tasks, where they are not yet; what went wrong, by task."""
-    from avbench.downstream_run import Request as Wanted
-    from avbench.downstream_run import evaluate
-    from avbench.reports.paper.render_downstream import result_of
-
-    problems = []
-    for judged in item.judged:
-        for directory, results in _complete(rows, out):
-            if result_of(directory.path, results, judged) is not None:
-                continue
-            listen({"event": "measuring", "name": f"{judged.task} of {directory.path.name}"})
-            every = judged.checkpoint if results.experiences > 1 else "last"
-            wanted = Wanted(judged.task, request.roots.get(judged.task), checkpoint=every, variant=judged.variant)
-            try:
-                evaluate(directory.path, wanted)
-            except Interrupted:
-                raise
-            except AvbenchError as error:  # most likely the data are not there: then no other run can be judged either
-                problems.append(f"{judged.task}: {error}")
-                break
-    return problems
 
 
 def _complete(rows: Rows, out: Path) -> Iterator[tuple[RunDirectory, Results]]:

@@ -116,6 +116,15 @@ def differences(
     return {(one, two): _difference(scored[one], scored[two], draws) for one, two in pairs}
 
 
+def mean_with_half(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean of one or more independent values and half of Student's 95 % interval; None of a single value."""
+    sample = np.asarray(values, dtype=np.float64)
+    if len(sample) < 2:
+        return float(sample.mean()), None
+    half = student.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / np.sqrt(len(sample))
+    return float(sample.mean()), float(half)
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's (1979) step-down adjustment of p-values for many comparisons; each at most 1, in the given order."""
     adjusted, largest = [0.0] * len(p_values), 0.0

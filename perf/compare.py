@@ -16,11 +16,10 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from statistics import mean, stdev
-
-from scipy.stats import t as student
+from statistics import mean
 
 from avbench.evaluation.chance import chance_recall
+from avbench.evaluation.statistics import mean_with_half
 from avbench.results import Results, RunDirectory, stable_hash
 from avbench.results.comparability import comparable
 
@@ -59,12 +58,11 @@ def scores(results: Results, model: str, name: str) -> float | None:
 
 def interval(values: Sequence[float | None]) -> str:
     """Mean and half width of the 95% t-interval; a dash where a value is undefined."""
-    if None in values:
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
         return "–"
-    if len(values) < 2:
-        return f"{values[0]:.2f}"
-    half = student.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
-    return f"{mean(values):.2f} ± {half:.2f}"
+    middle, half = mean_with_half(known)
+    return f"{middle:.2f}" if half is None else f"{middle:.2f} ± {half:.2f}"
 
 
 def main() -> None:

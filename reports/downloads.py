@@ -21,12 +21,13 @@ def csv_download(name: str, header: Sequence[str], rows: Iterable[Sequence[str |
     """A table as CSV; missing numbers are empty cells."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([[_cell(cell) for cell in row] for row in [header, *rows]])
+    writer.writerows([[csv_cell(cell) for cell in row] for row in [header, *rows]])
     content = base64.b64encode(buffer.getvalue().encode()).decode()
     return Download(f"{name}.csv", f"data:text/csv;charset=utf-8;base64,{content}")
 
 
-def _cell(value: str | float | None) -> str:
+def csv_cell(value: str | float | None) -> str:
+    """The text of a cell; one that a spreadsheet would take for a formula is quoted."""
     if value is None:
         return ""
     if isinstance(value, str):

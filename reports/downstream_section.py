@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 from avbench.reports.downloads import Download, csv_download
+from avbench.results.comparability import stable_hash
 from avbench.results.directory import RunDirectory
-from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary, read_downstream
+from avbench.results.downstream import NO_PROTOCOL, DownstreamResult, Evaluation, Score, Summary, result_name, unlike
+from avbench.results.downstream_files import read_downstream
 from avbench.results.schema import Caution, Results
 
-UNTOLD = frozenset({"kept_features"})
 BACKBONES = {"trained": "This run", "base": "Its base weights", "random": "Random weights"}
 
 
@@ -25,9 +27,10 @@ class Row:
 
 @dataclass(frozen=True)
 class TaskView:
-    """One task under one variant of its protocol.
+    """One task under one protocol.
 
     Attributes:
+        changed: the options that are not the variant's.
         protocol: the options, but for those that change no number.
         summaries: metric, A and F, where every checkpoint was judged.
         tasks: titles of the continual tasks, where scores per task are shown; one row of `per_task` per backbone.
@@ -35,6 +38,7 @@ class TaskView:
 
     title: str
     variant: str
+    changed: str
     dataset: str
     synthetic: bool
     examples: int
@@ -51,13 +55,22 @@ class TaskView:
 
 
 def downstream_views(directory: RunDirectory, results: Results, notes: list[Caution]) -> list[TaskView]:
-    """One view for each task and variant; what can't be read is told in `notes`."""
+    """One view for each task, protocol and data set; what can't be read is told in `notes`."""
     found, problems = read_downstream(directory.path)
     notes += [Caution(code="downstream", message=f"A downstream result is left out: {text}") for text in problems]
-    groups: dict[tuple[str, str], list[DownstreamResult]] = {}
-    for result in found:
-        groups.setdefault((result.task, result.variant), []).append(result)
+    groups: dict[str, list[DownstreamResult]] = {}
+    for result in sorted(found, key=lambda one: (one.task, bool(one.changed))):  # a published protocol first
+        groups.setdefault(_protocol(result), []).append(result)
     return [_view(group, results) for group in groups.values()]
+
+
+def _protocol(result: DownstreamResult) -> str:
+    """Equal where results may be rows of one table."""
+    return stable_hash([result.task, result.variant, _options(result), result.dataset, result.synthetic])
+
+
+def _options(result: DownstreamResult) -> dict[str, Any]:
+    return {name: value for name, value in result.options.items() if name not in NO_PROTOCOL}
 
 
 def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
@@ -73,11 +86,12 @@ def _view(group: Sequence[DownstreamResult], results: Results) -> TaskView:
     return TaskView(
         title=first.title,
         variant=first.variant,
+        changed=", ".join(f"{name}={first.options.get(name)}" for name in first.changed),
         dataset=first.dataset,
         synthetic=first.synthetic,
         examples=len(first.examples),
         learned_from=first.sizes.get("train", 0),
-        protocol=", ".join(f"{name}={value}" for name, value in first.options.items() if name not in UNTOLD),
+        protocol=", ".join(f"{name}={value}" for name, value in _options(first).items()),
         metrics=list(first.metrics),
         rows=rows,
         chance=[next((s.chance for s in found if s), None) for found in scores.values()],
@@ -104,10 +118,9 @@ def _notes(result: DownstreamResult) -> Iterable[str]:
 
 def _differences(group: Sequence[DownstreamResult]) -> Iterable[str]:
     """What keeps the rows of a table from being comparable."""
-    if len({result.provenance.clip_list_hash for result in group}) > 1:
-        yield "the rows were not measured on the same examples"
-    if len({str(result.options) for result in group}) > 1:
-        yield "the rows were not measured with the same options; those below are the first row's"
+    for other in group[1:]:
+        if apart := unlike(group[0], other):
+            yield f"the rows were not measured alike: they differ in {', '.join(apart)}"
 
 
 def _download(first: DownstreamResult, judged: Sequence[tuple[str, Evaluation]]) -> Download:
@@ -116,7 +129,9 @@ def _download(first: DownstreamResult, judged: Sequence[tuple[str, Evaluation]])
         [name, *chain.from_iterable(_numbers(one.scores.get(metric)) for metric in first.metrics)]
         for name, one in judged
     ]
-    return csv_download(f"downstream-{first.task}-{first.variant}", header, rows)
+    changed = first.options if first.changed else {}
+    name = result_name(first.task, first.variant, on_recordings=first.on_recordings, changed=changed)
+    return csv_download(f"downstream-{name}", header, rows)
 
 
 def _numbers(score: Score | None) -> tuple[float | None, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from tiny_run import TINY
 import avbench
 from avbench.cli import main
 from avbench.config import merge
+from avbench.downstream_run import path_of
 from avbench.errors import AvbenchError, Interrupted, RunDirectoryError, UsageError
 from avbench.reports.downstream_section import downstream_views
 from avbench.reports.run_report import write_report
 from avbench.results import RunDirectory
-from avbench.results.downstream import parse_downstream, read_downstream
+from avbench.results.downstream_files import parse_downstream, read_downstream
 from avbench.results.schema import Caution
 from avbench.training import backbones
 
@@ -60,7 +62,7 @@ def test_the_newest_checkpoint_stands_in_for_weights_that_were_not_kept(run: Pat
 def test_a_result_is_added_to_the_run_and_to_its_report(run: Path) -> None:
     before = (run / "results.json").read_bytes()
     result = avbench.evaluate_downstream(run, "classification", **FEW)
-    path = run / "downstream" / "classification.json"
+    path = path_of(run, result)
     assert parse_downstream(path.read_text(), path) == result
     assert result.synthetic and result.final.after == 8 and result.sizes == {"train": 32, "validation": 16, "test": 24}
     score = result.final.scores["top-1"]
@@ -79,7 +81,8 @@ def test_the_same_request_gives_the_same_numbers(run: Path) -> None:
 
 def test_every_checkpoint_gives_accuracy_and_forgetting(run: Path) -> None:
     result = avbench.evaluate_downstream(run, "classification", checkpoint="all", **FEW)
-    assert result.name == "classification-all" and [one.after for one in result.evaluations] == list(range(1, 9))
+    assert result.name.startswith("classification-") and result.name.endswith("-all")
+    assert [one.after for one in result.evaluations] == list(range(1, 9))
     matrix = [one.per_task["top-1"] for one in result.evaluations]
     summary = result.summary["top-1"]
     assert summary.accuracy == pytest.approx(sum(matrix[-1]) / 8)  # type: ignore[arg-type]
@@ -91,8 +94,44 @@ def test_every_checkpoint_gives_accuracy_and_forgetting(run: Path) -> None:
 
 def test_random_weights_are_another_measurement(run: Path) -> None:
     found = avbench.evaluate_downstream(run, "retrieval", backbone="random", **FEWER)
-    assert found.name == "retrieval-random" and found.final.after == 0
-    assert [result.name for result in read_downstream(run)[0]] == ["retrieval-random"]
+    assert found.name.startswith("retrieval-") and found.name.endswith("-random") and found.final.after == 0
+    assert [result.name for result in read_downstream(run)[0]] == [found.name]
+
+
+def test_other_options_never_replace_the_published_protocol(run: Path) -> None:
+    """Both stay, each under its own name, and the report shows them apart."""
+    usual = avbench.evaluate_downstream(run, "localisation")
+    before = path_of(run, usual).read_text()
+    changed = avbench.evaluate_downstream(run, "localisation", test_clips=1, pictures=usual.options["pictures"])
+    assert (usual.name, usual.changed, changed.changed) == ("localisation", [], ["test_clips"])
+    assert re.fullmatch("localisation-[0-9a-f]{8}", changed.name)
+    assert path_of(run, usual).read_text() == before and len(list((run / "downstream").iterdir())) == 2
+    directory = RunDirectory.open(run)
+    views = downstream_views(directory, directory.read_results(), [])
+    assert [(len(view.rows), view.changed) for view in views] == [(1, ""), (1, "test_clips=1")]
+    assert len({view.download.name for view in views}) == 2
+    assert "with test_clips=1, which is not the protocol’s" in write_report(run).read_text()
+
+
+def test_a_result_of_a_newer_avbench_is_never_replaced(run: Path) -> None:
+    path = run / "downstream" / "classification.json"
+    path.write_text('{"schema_version": 2, "more": "than we know"}')
+    told = list[dict[str, Any]]()
+    with pytest.raises(RunDirectoryError, match=r"classification\.json was written by a newer .* is not replaced"):
+        avbench.evaluate_downstream(run, "classification", listeners=[told.append])
+    assert json.loads(path.read_text())["more"] and not told  # before any work
+
+
+def test_rows_that_were_not_measured_alike_are_told_apart(run: Path) -> None:
+    found = avbench.evaluate_downstream(run, "classification", **FEW)
+    other = found.model_copy(
+        update={"backbone": "random", "task_version": "0", "options": found.options | {"kept_features": 1}}
+    )
+    path_of(run, other).write_text(other.to_json())
+    directory = RunDirectory.open(run)
+    (view,) = downstream_views(directory, directory.read_results(), [])
+    assert len(view.rows) == 2 and "kept_features" not in view.protocol
+    assert "the rows were not measured alike: they differ in version of the task ('1', '0')" in view.notes
 
 
 def test_stopping_writes_nothing(run: Path) -> None:
@@ -151,6 +190,6 @@ def test_the_command_line(run: Path, capsys: pytest.CaptureFixture[str]) -> None
         main(["eval", str(run), "--task", "classification", *sets])
     shown = capsys.readouterr().out
     assert not left.value.code and "top-1" in shown and "SYNTHETIC DATA" in shown
-    assert (run / "downstream" / "classification.json").is_file() and (run / "report.html").is_file()
+    assert len(list((run / "downstream").glob("classification-*.json"))) == 1 and (run / "report.html").is_file()
     with pytest.raises(UsageError, match="called 'nothing'"):
         avbench.evaluate_downstream(run, "nothing")

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from avbench.errors import RunDirectoryError
+from avbench.results.comparability import stable_hash
 from avbench.results.schema import Caution, Count, Percent, Provenance, Quarantined, Record, TaskCoverage
 from avbench.wording import shortened
 
 SCHEMA_VERSION = 1
-FOLDER = "downstream"  # of a run directory
 NO_PROTOCOL = frozenset({"kept_features"})  # an option of earlier results that decided on memory alone
 
 Backbone = Literal["trained", "base", "random"]  # as the run left it, as it began, and random weights of the same size
@@ -95,6 +92,7 @@ class DownstreamResult(Record):
     title: str
     variant: str  # of the protocol
     options: dict[str, Any]  # the protocol in full
+    changed: list[str] = Field(default_factory=list)  # options that are not the variant's, by name
     backbone: Backbone
     strategy: str
     bench: str
@@ -103,6 +101,7 @@ class DownstreamResult(Record):
     evaluated_model: str  # the method's network that was judged
     dataset: str
     synthetic: bool  # the examples are rendered
+    on_recordings: bool = False  # recordings, though the run's own clips were rendered
     limit: int | None = None  # of clips, of the run
     metrics: list[str]  # the headline first
     examples: list[str]  # names of the test examples
@@ -130,7 +129,13 @@ class DownstreamResult(Record):
     @property
     def name(self) -> str:
         """Of the file, without its suffix: what is one and the same measurement replaces the earlier one."""
-        return result_name(self.task, self.variant, self.backbone, len(self.evaluations) > 1)
+        changed = self.options if self.changed else {}
+        return result_name(self.task, self.variant, self.backbone, self.every, self.on_recordings, changed)
+
+    @property
+    def every(self) -> bool:
+        """Several networks of the run were judged."""
+        return len(self.evaluations) > 1
 
     @property
     def final(self) -> Evaluation:
@@ -142,68 +147,75 @@ class DownstreamResult(Record):
         return self.model_dump_json(indent=1) + "\n"
 
 
+def asked_for(
+    task: str, version: str, variant: str, options: Mapping[str, Any], synthetic: bool, limit: int | None, network: str
+) -> dict[str, Any]:
+    """The part of an `identity` that is known before anything is measured.
+
+    Args:
+        version: of the task.
+        synthetic: by rendered examples.
+        limit: of clips, of the run.
+        network: the method's that is judged.
+    """
+    known = {"task": task, "version of the task": version, "variant": variant, "rendered examples": synthetic}
+    return known | {"limit of clips": limit, "network": network} | _protocol(options)
+
+
 def identity(result: DownstreamResult) -> dict[str, Any]:
     """What was measured, by what it is called: two results can be compared only where all of it is equal."""
-    options = {f"option {name}": value for name, value in result.options.items() if name not in NO_PROTOCOL}
     examples = result.provenance.clip_list_hash or result.examples
-    return {
-        "task": result.task,
-        "version of the task": result.task_version,
-        "variant": result.variant,
-        "data set": result.dataset,
-        "examples": examples,
-    } | options
+    return _asked(result) | {"data set": result.dataset, "examples": examples}
 
 
 def unlike(first: DownstreamResult, second: DownstreamResult) -> list[str]:
-    """The names of what keeps two results from being compared, each with both values where they are short."""
+    """The names of what keeps two results from being compared, each with both values where they are short.
+
+    Methods have networks of their own: which was judged has to agree within a method only.
+    """
     one, two = identity(first), identity(second)
-    apart = [name for name in {**one, **two} if one.get(name) != two.get(name)]
+    names = [name for name in {**one, **two} if name != "network" or first.strategy == second.strategy]
     return [
         name if name == "examples" else f"{name} ({shortened(one.get(name))}, {shortened(two.get(name))})"
-        for name in apart
+        for name in names
+        if one.get(name) != two.get(name)
     ]
 
 
-def result_name(task: str, variant: str = "paper", backbone: Backbone = "trained", every: bool = False) -> str:
+def measured_so(found: Iterable[DownstreamResult], asked: Mapping[str, Any], every: bool) -> DownstreamResult | None:
+    """The one that was measured on the run's own network as `asked_for`; None where none was.
+
+    Args:
+        every: after every task.
+    """
+    fitting = (one for one in found if one.backbone == "trained" and one.every == every and _asked(one) == asked)
+    return next(fitting, None)
+
+
+def _asked(result: DownstreamResult) -> dict[str, Any]:
+    protocol = (result.task, result.task_version, result.variant, result.options)
+    return asked_for(*protocol, result.synthetic, result.limit, result.evaluated_model)
+
+
+def _protocol(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"option {name}": value for name, value in options.items() if name not in NO_PROTOCOL}
+
+
+def result_name(
+    task: str,
+    variant: str = "paper",
+    backbone: Backbone = "trained",
+    every: bool = False,
+    on_recordings: bool = False,
+    changed: Mapping[str, Any] | None = None,
+) -> str:
     """Of the file of a result, without its suffix.
 
     Args:
         every: several networks of the run were judged.
+        on_recordings: by recordings, though the run's own clips were rendered.
+        changed: the options in full, where some are not the variant's.
     """
-    parts = (task, variant if variant != "paper" else "", backbone if backbone != "trained" else "", "all" * every)
+    protocol = (variant if variant != "paper" else "", stable_hash(_protocol(changed))[:8] if changed else "")
+    parts = (task, *protocol, "recordings" * on_recordings, backbone if backbone != "trained" else "", "all" * every)
     return "-".join(filter(None, parts))
-
-
-def read_downstream(directory: Path) -> tuple[list[DownstreamResult], list[str]]:
-    """All downstream results of a run directory by name, and what is wrong with files that can't be read."""
-    found, problems = [], []
-    for path in sorted((directory / FOLDER).glob("*.json")):
-        try:
-            found.append(parse_downstream(path.read_text(encoding="utf-8"), path))
-        except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"can't read {path.name}: {error}")
-        except RunDirectoryError as error:
-            problems.append(str(error))
-    return found, problems
-
-
-def parse_downstream(text: str, where: Path) -> DownstreamResult:
-    """The result in `text`, which was read from `where`.
-
-    Raises:
-        RunDirectoryError: it is not JSON, was written by a newer avbench, or does not fit the schema.
-    """
-    again = "delete it, and repeat `avbench eval`"
-    try:
-        content = json.loads(text)
-        version = content.get("schema_version") if isinstance(content, Mapping) else None
-        if isinstance(version, int) and version > SCHEMA_VERSION:
-            raise RunDirectoryError(f"{where} was written by a newer avbench (schema {version}): update avbench")
-        return DownstreamResult.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "result"
-        raise RunDirectoryError(f"{where} holds no valid result: {place}: {first['msg']}; {again}") from error
-    except (ValueError, RecursionError) as error:
-        raise RunDirectoryError(f"{where} is damaged: {error}; {again}") from error

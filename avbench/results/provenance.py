@@ -13,6 +13,7 @@ from pathlib import Path
 import avbench
 from avbench import registry
 from avbench.config import RunConfig
+from avbench.plugins.plugin import OURS, Plugin
 from avbench.results.comparability import config_hash
 from avbench.results.journal import now
 from avbench.results.schema import Provenance
@@ -28,6 +29,7 @@ def collect_provenance(
     benchmark_version: str,
     command: Sequence[str] | None = None,
     started: str | None = None,
+    plugins: Sequence[Plugin] = (),
 ) -> Provenance:
     """What can be said about this process now; `finished` stays open.
 
@@ -36,12 +38,13 @@ def collect_provenance(
         threads: CPU threads that were chosen.
         command: the command line, by default the one of this process.
         started: ISO 8601, by default now.
+        plugins: what was at work beside the strategy and the benchmark, such as a downstream task.
     """
     commit, dirty = git_state(Path(avbench.__file__).resolve().parent.parent)
     return Provenance(
         command=describe_command(sys.argv if command is None else command),
         started=started or now(),
-        versions=package_versions() | _plugin_versions(config),
+        versions=package_versions() | _plugin_versions(config, plugins),
         git_commit=commit,
         git_dirty=dirty,
         platform=platform.platform(),
@@ -55,9 +58,10 @@ def collect_provenance(
     )
 
 
-def _plugin_versions(config: RunConfig) -> dict[str, str]:
-    used = registry.find("strategies", config.strategy), registry.find("benchmarks", config.bench)
-    return {plugin.distribution: plugin.version for plugin in used if plugin.distribution != "avbench"}
+def _plugin_versions(config: RunConfig, others: Sequence[Plugin]) -> dict[str, str]:
+    """Versions of third parties' distributions, by name."""
+    used = registry.find("strategies", config.strategy), registry.find("benchmarks", config.bench), *others
+    return {plugin.distribution: plugin.version for plugin in used if plugin.distribution != OURS}
 
 
 def package_versions() -> dict[str, str]:

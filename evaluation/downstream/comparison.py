@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from avbench.errors import RunDirectoryError, UsageError
+from avbench.errors import UsageError
 from avbench.evaluation import statistics
 from avbench.evaluation.statistics import Estimate, Hits
-from avbench.results.downstream import FOLDER, DownstreamResult, parse_downstream, unlike
+from avbench.results.downstream import DownstreamResult, unlike
+from avbench.results.downstream_files import load_downstream, path_in
 
 
 def load(runs: Sequence[Path | str], name: str) -> list[DownstreamResult]:
@@ -28,7 +29,7 @@ def load(runs: Sequence[Path | str], name: str) -> list[DownstreamResult]:
     Raises:
         RunDirectoryError: a run has none of that name, or a damaged one.
     """
-    return [_load(Path(run) / FOLDER / f"{name}.json") for run in runs]
+    return [load_downstream(path_in(Path(run), name)) for run in runs]
 
 
 def estimate(results: Sequence[DownstreamResult], metric: str) -> Estimate:
@@ -48,14 +49,6 @@ def difference(first: Sequence[DownstreamResult], second: Sequence[DownstreamRes
     """
     rows = _shared([*first, *second], metric)
     return statistics.difference(_hits(first, metric, rows), _hits(second, metric, rows))
-
-
-def _load(path: Path) -> DownstreamResult:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunDirectoryError(f"can't read {path}: {error}; `avbench eval` makes it") from None
-    return parse_downstream(text, path)
 
 
 def _shared(results: Sequence[DownstreamResult], metric: str) -> NDArray[np.int64]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.stats import t as student
 
 from avbench.evaluation.downstream import jackknife
 from avbench.evaluation.downstream.task import Floats, Rows, Scores, Split, undefined
 from avbench.evaluation.forgetting import summarise
+from avbench.evaluation.statistics import mean_with_half
 from avbench.results.downstream import Epoch, Evaluation, Score, Summary
 from avbench.seeding import derive_seed
 
@@ -71,10 +71,9 @@ def _mean_score(scores: Scores, name: str) -> Score:
     known, chance = values[~np.isnan(values)], scores.chance[name]
     if not len(known):
         raise undefined(name, f"{len(values):,} test examples")
-    mean = float(known.mean())
-    if len(known) < 2:
+    mean, half = mean_with_half(known)
+    if half is None:
         return Score(value=mean, low=0.0, high=100.0, chance=chance)
-    half = float(student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known)))
     return Score(value=mean, low=max(0.0, mean - half), high=min(100.0, mean + half), chance=chance)
 
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from itertools import chain
 
-from avbench.reports.downloads import _cell
+from avbench.reports.downloads import csv_cell
 from avbench.reports.headline import TITLES
 from avbench.reports.leaderboard.columns import Column, columns_of
 from avbench.reports.leaderboard.json_form import state
@@ -82,7 +82,7 @@ def as_csv(board: Board) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([[_cell(cell) for cell in row] for row in rows])
+    writer.writerows([[csv_cell(cell) for cell in row] for row in rows])
     return buffer.getvalue()
 
 

@@ -79,6 +79,7 @@ class Column:
         metrics: ours; the first that a result has, since a metric's name may depend on the benchmark.
         published: the column of the published file.
         summary: of networks after every task, which summary.
+        deviation: the column of the published file that holds the standard deviation over runs, where one is printed.
     """
 
     title: str
@@ -86,6 +87,7 @@ class Column:
     published: str
     group: str = ""
     summary: Literal["accuracy", "forgetting_paper", "forgetting_official"] = "accuracy"
+    deviation: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,13 @@ CHECKPOINTS = Judged(
     "classification",
     "Audio-video classification after every task",
     (
-        Column("A", ("top-1", "mAP"), "accuracy"),
+        Column("A", ("top-1", "mAP"), "accuracy", deviation="accuracy_deviation"),
         Column("F", ("top-1", "mAP"), "", summary="forgetting_paper"),
-        Column("F official", ("top-1", "mAP"), "forgetting", summary="forgetting_official"),
+        Column(
+            *("F official", ("top-1", "mAP"), "forgetting"),
+            summary="forgetting_official",
+            deviation="forgetting_deviation",
+        ),
     ),
     variant="flava",
     checkpoint="all",

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from statistics import mean, stdev
-
-from scipy.stats import t as student
+from statistics import mean
 
 from avbench.errors import AvbenchError
+from avbench.evaluation.statistics import mean_with_half
 from avbench.reports.headline import gallery_sizes, mean_chance
 from avbench.reports.leaderboard.rows import Metric, Scores
 from avbench.reports.leaderboard.runs import FoundRun
-from avbench.reports.paper.declaration import Item, Variant
+from avbench.reports.paper.declaration import Item, Judged, Variant
 from avbench.reports.paper.document import Number
 from avbench.reports.paper.published import Published, read_published
 from avbench.results import RunDirectory
 from avbench.results.comparability import comparable
+from avbench.results.downstream import DownstreamResult
 from avbench.results.step_cost import StepCost
 
 
@@ -56,6 +56,7 @@ class Material:
         sets: settings that were typed.
         steps: cost of a step by label, where the item asks for it.
         problems: what went wrong beside the runs.
+        judged: results by downstream task and run directory, all measured alike.
     """
 
     item: Item
@@ -67,11 +68,26 @@ class Material:
     sets: tuple[str, ...]
     steps: Mapping[str, StepCost]
     problems: tuple[str, ...] = ()
+    judged: Mapping[Judged, Mapping[Path, DownstreamResult]] = field(default_factory=dict)
 
     @cached_property
     def published(self) -> list[Published]:
         """The item's published sections for this benchmark."""
         return [section for file in self.item.published for section in read_published(file, self.bench)]
+
+    def is_printed(self, column: str) -> bool:
+        """Whether a published section has a number in the column."""
+        return any(values.get(column) is not None for section in self.published for values in section.rows.values())
+
+    def printed(self, label: str, column: str) -> Number:
+        """The published number of a row; nothing where several sections print different ones, which none can stand for.
+
+        Args:
+            label: of the row.
+        """
+        values = (section.rows.get(label, {}).get(column) for section in self.published)
+        found = {value for value in values if value is not None}
+        return Number(found.pop()) if len(found) == 1 else Number()
 
     @property
     def known(self) -> list[Entry]:
@@ -127,7 +143,4 @@ def over_seeds(values: Sequence[float], digits: int = 2) -> Number:
     """The mean and half of Student's 95 % interval, which a single value has not."""
     if not values:
         return Number(digits=digits)
-    if len(values) == 1:
-        return Number(values[0], digits=digits)
-    half = float(student.ppf(0.975, len(values) - 1)) * stdev(values) / len(values) ** 0.5
-    return Number(mean(values), half, digits)
+    return Number(*mean_with_half(values), digits)

@@ -9,10 +9,9 @@ from avbench.reports.leaderboard.runs import FoundRun
 from avbench.reports.paper.declaration import Column, Judged
 from avbench.reports.paper.document import Block, Head, Line, Number, Table
 from avbench.reports.paper.material import Entry, Material
-from avbench.results.downstream import DownstreamResult, read_downstream, result_name
-from avbench.results.schema import Results
+from avbench.results.downstream import DownstreamResult
 
-Found = Mapping[Path, DownstreamResult | None]  # by run directory
+Found = Mapping[Path, DownstreamResult]  # by run directory
 
 
 def downstream(material: Material) -> list[Block]:
@@ -20,36 +19,42 @@ def downstream(material: Material) -> list[Block]:
     return [_table(material, judged) for judged in material.item.judged]
 
 
-def result_of(folder: Path, results: Results, judged: Judged) -> DownstreamResult | None:
-    """What a run was judged, if it was; a stream of one experience has one network only."""
-    every = judged.checkpoint == "all" and results.experiences > 1
-    wanted = result_name(judged.task, judged.variant, every=every)
-    return next((result for result in read_downstream(folder)[0] if result.name == wanted), None)
-
-
 def _table(material: Material, judged: Judged) -> Table:
-    found = {run.directory.path: result_of(run.directory.path, run.results, judged) for run in material.runs}
-    heads: list[Head] = []
-    for column in judged.columns:
-        heads.append(Head(column.title, column.group))
-        if _is_published(material, column):
-            heads.append(Head("published", column.group, published=True))
+    found = material.judged.get(judged, {})
+    heads = [head for column in judged.columns for head in _heads(material, column)]
     lines = []
     for entry in material.entries:
-        cells: list[Number] = []
-        for column in judged.columns:
-            cells.append(entry.per_run(_reader(found, judged, column)))
-            if _is_published(material, column):
-                cells.append(_published(material, entry, column))
+        cells = [cell for column in judged.columns for cell in _cells(material, entry, judged, column, found)]
         bound = any(run.results.joint_stream for run in entry.runs)
         mark = "" if entry.runs else "no complete run"
         lines.append(Line(entry.variant.label, tuple(cells), "bound" if bound else "ours", mark))
-    return Table(judged.title, tuple(heads), tuple(lines), _note(found))
+    return Table(judged.title, tuple(heads), tuple(lines), _note(found, _has_deviation(material, judged)))
+
+
+def _heads(material: Material, column: Column) -> list[Head]:
+    """Ours, and what was published of it."""
+    printed = [title for name, title in _published(column) if material.is_printed(name)]
+    return [Head(column.title, column.group), *(Head(title, column.group, published=True) for title in printed)]
+
+
+def _cells(material: Material, entry: Entry, judged: Judged, column: Column, found: Found) -> list[Number]:
+    printed = [name for name, _ in _published(column) if material.is_printed(name)]
+    ours = entry.per_run(_reader(found, judged, column))
+    return [ours, *(material.printed(entry.variant.label, name) for name in printed)]
+
+
+def _published(column: Column) -> list[tuple[str, str]]:
+    """Columns of the published file that belong to one of ours, each with its heading."""
+    return [(column.published, "published"), (column.deviation, "± SD (published)")]
+
+
+def _has_deviation(material: Material, judged: Judged) -> bool:
+    return any(material.is_printed(column.deviation) for column in judged.columns)
 
 
 def _reader(found: Found, judged: Judged, column: Column) -> Callable[[FoundRun], float | None]:
     def read(run: FoundRun) -> float | None:
-        result = found[run.directory.path]
+        result = found.get(run.directory.path)
         metric = None if result is None else next((m for m in column.metrics if m in result.metrics), None)
         if result is None or metric is None:
             return None
@@ -63,9 +68,9 @@ def _reader(found: Found, judged: Judged, column: Column) -> Callable[[FoundRun]
     return read
 
 
-def _note(found: Found) -> str:
+def _note(found: Found, with_deviation: bool) -> str:
     """Data set, sizes and chance, as the runs were judged."""
-    known = [result for result in found.values() if result is not None]
+    known = list(found.values())
     if not known:
         return "No run was judged by this task."
     told = dict.fromkeys(
@@ -74,17 +79,7 @@ def _note(found: Found) -> str:
         for one in known
     )
     notes = dict.fromkeys(warning.message for one in known for warning in one.warnings)
-    return "; ".join([*told, *notes]) + ". ± is half of Student’s 95 % interval over seeds."
-
-
-def _is_published(material: Material, column: Column) -> bool:
-    return any(values.get(column.published) is not None for rows in _rows(material) for values in rows.values())
-
-
-def _published(material: Material, entry: Entry, column: Column) -> Number:
-    found = [rows.get(entry.variant.label, {}).get(column.published) for rows in _rows(material)]
-    return Number(next((value for value in found if value is not None), None))
-
-
-def _rows(material: Material) -> list[Mapping[str, Mapping[str, float | None]]]:
-    return [section.rows for section in material.published]
+    spread = "± is half of Student’s 95 % interval over seeds"
+    if with_deviation:
+        spread += "; ± SD (published) is the printed standard deviation over runs, no interval"
+    return f"{'; '.join([*told, *notes])}. {spread}."

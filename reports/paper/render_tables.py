@@ -50,13 +50,14 @@ def averages(material: Material) -> Table:
             heads.append(Head(name, title))
             keys.append((way, metric, ""))
             column = f"{way}.Avg.{printed}"
-            if printed and _is_published(material, column):
+            if printed and material.is_printed(column):
                 heads.append(Head("published", title, published=True))
                 keys.append((way, metric, column))
     lines = []
     for entry in material.entries:
-        cells = [_published(material, entry, key) if key else entry.number(metric, way) for way, metric, key in keys]
-        lines.append(Line(entry.variant.label, tuple(cells), _kind(entry), _mark(material, entry)))
+        label = entry.variant.label
+        cells = [material.printed(label, key) if key else entry.number(metric, way) for way, metric, key in keys]
+        lines.append(Line(label, tuple(cells), _kind(entry), _mark(material, entry)))
     return Table("Averages", tuple(heads), tuple(lines), _AVERAGES)
 
 
@@ -138,14 +139,14 @@ def costs(material: Material) -> Table:
         (Head("published", "Batch", published=True), "batch"),
         (Head("units/clip"), lambda step: Number(step.units_per_clip, digits=1)),
     ]
-    shown = [(head, cell) for head, cell in columns if not isinstance(cell, str) or _is_published(material, cell)]
+    shown = [(head, cell) for head, cell in columns if not isinstance(cell, str) or material.is_printed(cell)]
     lines = []
     for entry in material.entries:
         step = material.steps.get(entry.variant.label)
         cells = []
         for _, cell in shown:
             if isinstance(cell, str):
-                number = _published(material, entry, cell)
+                number = material.printed(entry.variant.label, cell)
                 cells.append(replace(number, digits=0) if cell == "batch" else number)
             else:
                 cells.append(cell(step) if step else Number())
@@ -175,7 +176,8 @@ def _cost_note(material: Material) -> str:
 
 
 def _has_another_batch(material: Material, entry: Entry) -> bool:
-    step, printed = material.steps.get(entry.variant.label), _published(material, entry, "batch").value
+    label = entry.variant.label
+    step, printed = material.steps.get(label), material.printed(label, "batch").value
     return step is not None and printed is not None and step.batch != printed
 
 
@@ -192,19 +194,6 @@ def _place_cells(entry: Entry, one: Placed) -> tuple[Number, ...]:
 
 def _number(score: Score | None) -> Number:
     return Number() if score is None else Number(score.value, score.half)
-
-
-def _is_published(material: Material, column: str) -> bool:
-    return any(values.get(column) is not None for section in material.published for values in section.rows.values())
-
-
-def _published(material: Material, entry: Entry, column: str) -> Number:
-    found = [
-        value
-        for section in material.published
-        if (value := section.rows.get(entry.variant.label, {}).get(column)) is not None
-    ]
-    return Number(found[0]) if len(found) == 1 else Number()
 
 
 def _kind(entry: Entry) -> Kind:

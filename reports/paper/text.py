@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from avbench.reports.downloads import _cell
+from avbench.reports.downloads import csv_cell
 from avbench.reports.leaderboard.text import latex, markdown
 from avbench.reports.paper.document import Document, Line, Number, Table
 
@@ -67,7 +67,7 @@ def as_csv(document: Document) -> str:
                 published = head.published or line.kind == "published"
                 row = [document.name, "no" if published else synthetic, table.title, line.name]
                 row += ["published" if published else "ours", head.group, head.title]
-                writer.writerow([*map(_cell, row), _cell(cell.value), _cell(cell.half)])
+                writer.writerow([*map(csv_cell, row), csv_cell(cell.value), csv_cell(cell.half)])
     return buffer.getvalue()
 
 

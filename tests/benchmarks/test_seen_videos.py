@@ -123,7 +123,8 @@ def test_test_videos_of_the_stream_and_of_the_starting_weights_are_counted_told_
     in_stream = "2 of the 5 test videos (40 %) are in the training stream of continual-vs, by YouTube id"
     in_base = "1 of the 5 test videos (20 %) are in the data of the starting weights"
     assert in_stream in shown and in_base in shown
-    content = json.loads((run / "downstream" / "segmentation.json").read_text())
+    (path,) = (run / "downstream").glob("segmentation-*.json")
+    content = json.loads(path.read_text())
     assert content["overlap"] == {
         "videos": 5, "unknown": 0, "seen_videos": 3, "seen_examples": 3, "share": 60.0, "in_stream": 2, "in_base": 1,
         "not_checked": [],

@@ -9,23 +9,34 @@ import pytest
 from many_runs import make_run
 from test_paper_pages import material
 
-from avbench import downstream_run
-from avbench.errors import DataError
+from avbench import downstream_run, registry, reproduction_judging
+from avbench.config import RunConfig
+from avbench.downstream_options import resolve_options
+from avbench.errors import CheckpointError, DataError
 from avbench.reports.paper.catalogue import ITEMS
+from avbench.reports.paper.declaration import Judged
 from avbench.reports.paper.document import Table
-from avbench.reports.paper.published import read_published
+from avbench.reports.paper.material import Material
+from avbench.reports.paper.published import Published, read_published
 from avbench.reports.paper.renderers import render
-from avbench.reproduction import _judge
+from avbench.reproduction_judging import judge
+from avbench.results import RunDirectory
 from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary
-from avbench.results.schema import Caution
+from avbench.results.schema import Caution, Provenance
 
 VALUES = {"er": (50.0, 60.0), "stella": (70.0, 72.0)}
 
 
 def result(task: str, metrics: dict[str, float], **changes: Any) -> DownstreamResult:
     scores = {name: Score(value=value, low=0, high=100, chance=12.5) for name, value in metrics.items()}
+    plugin, config = (
+        registry.find("downstream", task),
+        RunConfig(strategy="er", bench="continual-synth", profile="quick"),
+    )
+    options = resolve_options(plugin, config, changes.get("variant", "paper"), {}).model_dump(mode="json")
     fields: dict[str, Any] = {
-        "task": task, "task_version": "1", "title": task, "variant": "paper", "options": {}, "backbone": "trained",
+        "task": task, "task_version": plugin.load().version, "title": task, "variant": "paper", "options": options,
+        "backbone": "trained",
         "strategy": "er", "bench": "continual-synth", "profile": "quick", "seed": 0, "evaluated_model": "working",
         "dataset": "noise", "synthetic": True, "metrics": list(metrics), "examples": ["a", "b"],
         "evaluations": [Evaluation(after=3, scores=scores)],
@@ -47,8 +58,33 @@ def folders(tmp_path: Path) -> dict[str, list[Path]]:
     return made
 
 
+class Asked:
+    """What would be measured: nothing is, and every run that is asked for is remembered."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: Any = DataError("no data")) -> None:
+        self.asked, self.answer = list[tuple[str, str]](), answer
+        monkeypatch.setattr(reproduction_judging, "evaluate", self.evaluate)
+
+    def evaluate(self, folder: Path, wanted: downstream_run.Request) -> DownstreamResult:
+        self.asked.append((wanted.task, folder.name))
+        found = self.answer(folder, wanted) if callable(self.answer) else self.answer
+        if isinstance(found, Exception):
+            raise found
+        return found  # type: ignore[no-any-return]
+
+
+def judged_of(
+    name: str, folders: dict[str, list[Path]], roots: dict[str, Path] | None = None
+) -> tuple[dict[Judged, dict[Path, DownstreamResult]], list[str]]:
+    opened = [RunDirectory.open(folder) for made in folders.values() for folder in made]
+    return judge(ITEMS[name], [(one, one.read_results()) for one in opened], roots or {}, lambda event: None)
+
+
 def table(name: str, folders: dict[str, list[Path]], title: str) -> tuple[dict[str, list[str]], Table]:
-    blocks = render(material(ITEMS[name], folders)).blocks
+    with pytest.MonkeyPatch.context() as patch:
+        Asked(patch)
+        judged, _ = judged_of(name, folders)
+    blocks = render(material(ITEMS[name], folders, judged=judged)).blocks
     found = next(block for block in blocks if isinstance(block, Table) and block.title == title)
     return {line.name: [cell.text for cell in line.cells] for line in found.lines}, found
 
@@ -104,35 +140,143 @@ def test_a_and_f_after_every_task(folders: dict[str, list[Path]]) -> None:
         summary = Summary(accuracy=40 + place, forgetting_paper=2.5, forgetting_official=0.0, learned=41)
         changes = {"variant": "flava", "evaluations": three, "summary": {"top-1": summary}}
         write(folder, result("classification", {"top-1": 50.0}, **changes))
-    rows, _ = table("flava-table4", folders, "Audio-video classification after every task")
-    assert rows["FLAVA"] == ["40.50", "58.65", "2.50", "0.00", "0.64"]
+    rows, found = table("flava-table4", folders, "Audio-video classification after every task")
+    assert rows["FLAVA"] == ["40.50", "58.65", "0.28", "2.50", "0.00", "0.64", "0.27"]
+    titles = [head.title for head in found.heads]
+    assert titles == ["A", "published", "± SD (published)", "F", "F official", "published", "± SD (published)"]
+    assert [head.published for head in found.heads] == [title.endswith(("published", ")")) for title in titles]
+    assert "printed standard deviation over runs, no interval" in found.note
 
 
 def test_what_is_not_judged_yet_is_judged_and_a_task_without_data_is_told_once(
+    folders: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(folder: Path, wanted: downstream_run.Request) -> Any:
+        known = wanted.task == "classification"
+        return result("classification", {"top-1": 1.0}) if known else DataError("no data")
+
+    asked = Asked(monkeypatch, answer)
+    (folders["er"][1] / "downstream" / "classification.json").unlink()
+    found, problems = judged_of("table4", folders)
+    assert problems == ["retrieval: no data", "segmentation: no data"]
+    assert asked.asked == [("retrieval", "er-0"), ("classification", "er-1"), ("segmentation", "er-0")]
+    (values,) = [one for judged, one in found.items() if judged.task == "classification"]
+    assert [values[folder].final.scores["top-1"].value for folder in folders["er"]] == [50.0, 1.0]
+
+
+def test_a_run_that_can_not_be_judged_leaves_the_others_to_be_judged(
+    folders: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for made in folders.values():
+        for folder in made:
+            (folder / "downstream" / "classification.json").unlink()
+
+    def answer(folder: Path, wanted: downstream_run.Request) -> Any:
+        damaged = CheckpointError(f"{folder}/weights are damaged")
+        return damaged if folder.name == "er-0" else result(wanted.task, {"top-1": 1.0})
+
+    asked = Asked(monkeypatch, answer)
+    found, problems = judged_of("table4", folders)
+    assert [name for task, name in asked.asked if task == "classification"] == ["er-0", "er-1", "stella-0", "stella-1"]
+    assert "classification: er-0/weights are damaged (run er-0)" in problems  # and no folder of this machine
+    assert all(len(one) == 3 for one in found.values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"options": {"epochs": 1}},
+        {"task_version": "0"},
+        {"evaluated_model": "slow"},
+        {"limit": 3},
+        {"synthetic": False, "dataset": "somebody's recordings"},
+        {"backbone": "random"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_only_what_was_measured_as_published_is_shown(
+    folders: dict[str, list[Path]], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where an earlier avbench wrote it under the plain name."""
+    other = result("classification", {"top-1": 99.0}, **changes)
+    (folders["er"][0] / "downstream" / "classification.json").write_text(other.to_json())
+    asked = Asked(monkeypatch)
+    judged_of("table4", folders)
+    assert ("classification", "er-0") in asked.asked and ("classification", "er-1") not in asked.asked
+    rows, _ = table("table4", folders, "Audio-video classification")
+    assert rows["ER"][0] == "–" and rows["STELLA"][0] == "71.00"
+
+
+def test_a_result_of_changed_options_has_a_file_of_its_own(folders: dict[str, list[Path]]) -> None:
+    plain = result("classification", {"top-1": 50.0})
+    options = plain.options | {"epochs": 1}
+    changed = result("classification", {"top-1": 99.0}, options=options, changed=["epochs"])
+    again = result("classification", {"top-1": 98.0}, options=options, changed=["epochs"])
+    more = result("classification", {"top-1": 97.0}, options=plain.options | {"epochs": 2}, changed=["epochs"])
+    assert plain.name == "classification" and changed.name == again.name
+    assert len({plain.name, changed.name, more.name}) == 3
+    write(folders["er"][0], changed)
+    rows, _ = table("table4", folders, "Audio-video classification")
+    assert rows["ER"][0] == "55.00"
+
+
+def test_recordings_that_were_named_are_judged_beside_what_was_rendered(
     folders: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[str, str]] = []
+    recorded = {"dataset": "recordings", "synthetic": False, "on_recordings": True}
+    asked = Asked(monkeypatch, lambda folder, wanted: result(wanted.task, {"top-1": 1.0}, **recorded))
+    judged_of("table4", folders, {"classification": tmp_path})
+    assert [name for task, name in asked.asked if task == "classification"] == ["er-0", "er-1", "stella-0", "stella-1"]
+    assert result("classification", {"top-1": 1.0}, **recorded).name == "classification-recordings"
 
-    def evaluate(folder: Path, wanted: downstream_run.Request) -> None:
-        asked.append((wanted.task, folder.name))
-        if wanted.task != "classification":
-            raise DataError("no data")
-        write(folder, result("classification", {"top-1": 1.0}))
 
-    monkeypatch.setattr(downstream_run, "evaluate", evaluate)
-    (folders["er"][1] / "downstream" / "classification.json").unlink()
+def test_runs_that_were_judged_on_other_examples_are_left_out_and_named(
+    folders: dict[str, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = result("classification", {"top-1": 99.0}, provenance=Provenance(clip_list_hash="other"))
+    write(folders["stella"][0], other)
+    Asked(monkeypatch)
+    _, problems = judged_of("table4", folders)
+    (told,) = [text for text in problems if text.startswith("classification")]
+    assert "run stella-0 is left out" in told and "examples" in told and "delete stella-0/downstream" in told
+    rows, _ = table("table4", folders, "Audio-video classification")
+    assert rows["STELLA"][0] == "–" and rows["ER"][0] == "55.00"
 
-    class Run:
-        def __init__(self, folder: Path) -> None:
-            self.name, self.place = folder.name, folder
 
-        def folder(self, out: Path) -> Path:
-            return self.place
+@pytest.mark.parametrize(("text", "said"), [('{"schema_version": 2}', "newer avbench"), ("{", "is damaged")])
+def test_a_result_that_can_not_be_read_is_named_and_not_measured_again(
+    folders: dict[str, list[Path]], text: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folders["er"][0] / "downstream" / "classification.json"
+    path.write_text(text)
+    asked = Asked(monkeypatch)
+    _, problems = judged_of("table4", folders)
+    assert [name for task, name in asked.asked if task == "classification"] == [] and path.read_text() == text
+    assert any(one.startswith("classification: er-0/downstream/") and said in one for one in problems)
 
-    class Wanted:
-        roots: dict[str, Path] = {}  # noqa: RUF012
 
-    rows = {name: [Run(folder) for folder in made] for name, made in folders.items()}
-    problems = _judge(ITEMS["table4"], rows, Wanted(), tmp_path, lambda event: None)  # type: ignore[arg-type]
-    assert problems == ["retrieval: no data", "segmentation: no data"]
-    assert asked == [("retrieval", "er-0"), ("classification", "er-1"), ("segmentation", "er-0")]
+# --- published numbers ------------------------------------------------------------------------------------------------
+
+
+def published(**values: float | None) -> Published:
+    return Published("a paper", "continual-vs", "", "", {"ER": values})
+
+
+@pytest.mark.parametrize(
+    ("sections", "shown", "value"),
+    [
+        ([published(a=1.0)], True, 1.0),
+        ([published(a=1.0), published(b=2.0)], True, 1.0),
+        ([published(a=1.0), published(a=1.0)], True, 1.0),
+        ([published(a=1.0), published(a=2.0)], True, None),  # which of them stands for it nobody knows
+        ([published(a=None)], False, None),
+        ([], False, None),
+    ],
+)
+def test_a_published_number_is_the_only_one_of_its_row_and_column(
+    sections: list[Published], shown: bool, value: float | None
+) -> None:
+    made: Material = material(ITEMS["table1"], {})
+    made.__dict__["published"] = sections
+    assert made.is_printed("a") is shown and made.printed("ER", "a").value == value
+    assert made.printed("MIR", "a").value is None
