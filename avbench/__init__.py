@@ -39,13 +39,16 @@ if TYPE_CHECKING:
     from avbench.api import list_strategies as list_strategies
     from avbench.api import new_plugin as new_plugin
     from avbench.api import open_run as open_run
+    from avbench.api import overlap as overlap
     from avbench.api import plan as plan
     from avbench.api import prepare as prepare
+    from avbench.api import prepare_dataset as prepare_dataset
     from avbench.api import pretrain as pretrain
     from avbench.api import render_world as render_world
     from avbench.api import report as report
     from avbench.api import reproduce as reproduce
     from avbench.api import verify as verify
+    from avbench.api import verify_dataset as verify_dataset
     from avbench.downstream_run import evaluate_downstream as evaluate_downstream
     from avbench.runner import Run as Run
     from avbench.runner import resume as resume
@@ -55,7 +58,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "avbench.api": (
         *("check_installation", "compare", "leaderboard", "list_benchmarks", "list_strategies", "new_plugin"),
-        *("open_run", "plan", "prepare", "pretrain", "render_world", "report", "reproduce", "verify"),
+        *("open_run", "overlap", "plan", "prepare", "prepare_dataset", "pretrain", "render_world", "report"),
+        *("reproduce", "verify", "verify_dataset"),
     ),
     "avbench.downstream_run": ("evaluate_downstream",),
     "avbench.runner": ("Run", "resume", "run", "run_config"),

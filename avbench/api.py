@@ -12,7 +12,9 @@
 | `avbench compare` | `compare` |
 | `avbench reproduce` | `reproduce` |
 | `avbench list` | `list_strategies`, `list_benchmarks` |
-| `avbench data prepare`, `verify` | `prepare`, `verify` |
+| `avbench data prepare --bench`, `verify --bench` | `prepare`, `verify` |
+| `avbench data prepare DATASET`, `verify DATASET` | `prepare_dataset`, `verify_dataset` |
+| `avbench data overlap` | `overlap` |
 | `avbench data synth` | `render_world` |
 | `avbench pretrain` | `pretrain` |
 | `avbench plugins new` | `new_plugin` |
@@ -26,7 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from avbench.benchmarks.dataset_audit import Audit
     from avbench.benchmarks.lists import DataSummary
+    from avbench.benchmarks.overlap import Shared
     from avbench.data.prepare import PrepareReport
     from avbench.data.world import Split
     from avbench.data.world.export import ExportReport
@@ -119,6 +123,7 @@ def reproduce(
     jobs: int = 1,
     sets: Sequence[str] = (),
     strategies: Sequence[str] = (),
+    roots: Mapping[str, Path | str] | None = None,
     listener: Listener = lambda event: None,
 ) -> Reproduction:
     """Make tables and figures of the papers: run what is missing, write a page of each item.
@@ -129,6 +134,7 @@ def reproduce(
         jobs: runs at a time.
         sets: settings for every run, as after `--set`.
         strategies: rows of these methods only; all of them if empty.
+        roots: folders of recordings by the downstream task that is judged on them, such as `{"events": "/data/ave"}`.
 
     Raises:
         UsageError: an unknown item, setting or number.
@@ -136,7 +142,9 @@ def reproduce(
     from avbench.reproduction import Request
     from avbench.reproduction import reproduce as make
 
-    return make(items, Request(bench, profile, seeds, tuple(sets), tuple(strategies)), Path(out), jobs, listener)
+    folders = {task: Path(root) for task, root in (roots or {}).items()}
+    request = Request(bench, profile, seeds, tuple(sets), tuple(strategies), folders)
+    return make(items, request, Path(out), jobs, listener)
 
 
 def list_strategies() -> dict[str, str]:
@@ -176,6 +184,53 @@ def verify(bench: str, profile: str = "quick", *, progress: Progress | None = No
     plugin.prepare(progress)
     summary: DataSummary = plugin.inspect()
     return summary
+
+
+def prepare_dataset(name: str, root: Path | str, *, progress: Progress | None = None, **request: Any) -> PrepareReport:
+    """Bring every clip of a data set into the cache; interrupted, it continues where it stopped.
+
+    Args:
+        name: `vggsound`, `audioset`, `ave`, `avsbench` or `msrvtt`.
+        root: the folder of its lists and clips.
+        progress: called with the number of clips settled and the number of all clips.
+        request: the other fields of `avbench.benchmarks.dataset_preparation.DatasetRequest`, such as `jobs=4`.
+
+    Raises:
+        UsageError: there is no such data set.
+        DataError: a list is missing or not of its form, or the cache can't be written.
+    """
+    from avbench.benchmarks.dataset_preparation import DatasetRequest
+    from avbench.benchmarks.dataset_preparation import prepare as prepare_clips
+
+    return prepare_clips(DatasetRequest(name, Path(root), **request), progress)
+
+
+def verify_dataset(name: str, root: Path | str, *, progress: Progress | None = None, **request: Any) -> Audit:
+    """Prepare what is not prepared yet of a data set, and return what became of every line of its lists.
+
+    Args and errors are those of `prepare_dataset`; `avbench.reports.dataset_audit.write_audit` writes the audit.
+    """
+    from avbench.benchmarks.dataset_preparation import DatasetRequest
+    from avbench.benchmarks.dataset_preparation import verify as audit_clips
+
+    return audit_clips(DatasetRequest(name, Path(root), **request), progress)
+
+
+def overlap(first: tuple[str, Path | str], second: tuple[str, Path | str]) -> tuple[Shared, ...]:
+    """The videos that two sets share, by YouTube id, for each split of the one and of the other.
+
+    Args:
+        first, second: names of data sets, or `continual-vs` or `continual-as`, and the folders of their lists.
+
+    Raises:
+        UsageError: there is no such set.
+        DataError: its lists can't be read, or name no YouTube ids.
+    """
+    from avbench.benchmarks.overlap import overlap as shared
+    from avbench.benchmarks.overlap import videos
+
+    (name, root), (other, its_root) = first, second
+    return shared(videos(name, Path(root)), videos(other, Path(its_root)))
 
 
 def render_world(

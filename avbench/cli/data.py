@@ -10,7 +10,6 @@ import typer
 
 from avbench import registry
 from avbench.cli import datasets
-from avbench.cli.datasets import DatasetChoices
 from avbench.cli.failures import Invocation
 from avbench.cli.options import Choices, ConfigFile, DataRoot, Limit, Profile, Sets
 from avbench.cli.rendering import Labels, Split, render
@@ -107,10 +106,11 @@ def prepare(
     own |= {"--timeout": timeout, "--ignore-space": ignore_space}
     others = {"--data-root": data_root, "--profile": profile, "--limit": limit, "--config": config}
     if _one_form("prepare", dataset, bench, own, others):
-        choices = DatasetChoices(
-            str(dataset), root, out, splits, frames_per_second, jobs, timeout, ignore_space, retry, sets or ()
-        )
-        datasets.prepare(choices, ctx.obj)
+        wanted = datasets.request(
+            str(dataset), root, out, sets or (), splits=splits, frames_per_second=frames_per_second,
+            jobs=jobs or 0, timeout=timeout, ignore_space=ignore_space, retry=retry,
+        )  # fmt: skip
+        datasets.prepare(wanted, ctx.obj)
     else:
         resolved = Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}).for_data()
         _prepare(ctx.obj, registry.find("benchmarks", resolved.bench).load()(resolved), retry)
@@ -141,10 +141,11 @@ def verify(
     own |= {"--timeout": timeout, "--ignore-space": ignore_space}
     others = {"--data-root": data_root, "--profile": profile, "--limit": limit, "--config": config}
     if _one_form("verify", dataset, bench, own, others):
-        choices = DatasetChoices(
-            str(dataset), root, out, splits, frames_per_second, jobs, timeout, ignore_space, retry, sets or ()
-        )
-        datasets.verify(choices, audit, ctx.obj)
+        wanted = datasets.request(
+            str(dataset), root, out, sets or (), splits=splits, frames_per_second=frames_per_second,
+            jobs=jobs or 0, timeout=timeout, ignore_space=ignore_space, retry=retry,
+        )  # fmt: skip
+        datasets.verify(wanted, audit, ctx.obj)
     else:
         resolved = Choices(bench, None, profile, config, data_root, _with_jobs(sets, jobs), {"limit": limit}).for_data()
         _verify(ctx.obj, registry.find("benchmarks", resolved.bench).load()(resolved), retry)

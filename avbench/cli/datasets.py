@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,79 +11,46 @@ from avbench.errors import UsageError
 from avbench.paths import absolute
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from avbench.benchmarks.dataset_audit import Audit
-    from avbench.benchmarks.datasets import DatasetOnDisk
-    from avbench.data.cache import ClipCache
-    from avbench.data.prepare import PrepareReport
-
-_PREFIX = "preprocessing"
+    from avbench.benchmarks.dataset_preparation import DatasetRequest
 
 
-@dataclass(frozen=True)
-class DatasetChoices:
-    """What was typed for a data set; None and empty mean not given."""
+def request(name: str, root: Path | None, out: Path | None, sets: Sequence[str], **typed: Any) -> DatasetRequest:
+    """What was typed for a data set.
 
-    name: str
-    root: Path | None
-    out: Path | None
-    splits: str | None
-    frames_per_second: float | None
-    jobs: int | None
-    timeout: float | None
-    ignore_space: bool
-    retry: bool
-    sets: Sequence[str]
+    Raises:
+        UsageError: it is unknown, no folder was named, or a setting is of something else.
+    """
+    from avbench.benchmarks.dataset_preparation import PREPROCESSING, DatasetRequest
+    from avbench.benchmarks.known_datasets import find
+    from avbench.config import parse_override
 
-    def on_disk(self) -> DatasetOnDisk:
-        """The data set, not looked at yet.
-
-        Raises:
-            UsageError: it is unknown, or no folder was named.
-        """
-        from avbench.benchmarks.datasets import DatasetOnDisk
-        from avbench.benchmarks.known_datasets import find
-
-        dataset = find(self.name)
-        if self.root is None:
-            raise UsageError(f"where is {dataset.title}? Name the folder of its lists and clips with --root DIR")
-        return DatasetOnDisk(dataset, _absolute("--root", self.root), self.splits, self.frames_per_second)
-
-    def cache(self, data: DatasetOnDisk) -> ClipCache:
-        """Where its clips go.
-
-        Raises:
-            UsageError: a value of `--set` is unknown or makes no sense.
-        """
-        from avbench.benchmarks.prepared import default_cache
-        from avbench.config import parse_override
-        from avbench.data.cache import ClipCache
-        from avbench.data.sampling import check_storage
-        from avbench.validation import validate
-
-        values: dict[str, Any] = data.dataset.preprocessing.model_dump()
-        for text in self.sets:
-            override = parse_override(text)
-            inner = override.get(_PREFIX)
-            if not isinstance(inner, dict):
-                raise UsageError(f"--set {text}: of a data set only {_PREFIX}.KEY=VALUE can be set")
-            values |= inner
-        preprocessing = validate(type(data.dataset.preprocessing), values, _PREFIX)
-        check_storage(preprocessing)
-        folder = default_cache() if self.out is None else _absolute("--out", self.out)
-        return ClipCache(folder / data.dataset.name, preprocessing)
+    dataset = find(name)
+    if root is None:
+        raise UsageError(f"where is {dataset.title}? Name the folder of its lists and clips with --root DIR")
+    values: dict[str, Any] = {}
+    for text in sets:
+        inner = parse_override(text).get(PREPROCESSING)
+        if not isinstance(inner, dict):
+            raise UsageError(f"--set {text}: of a data set only {PREPROCESSING}.KEY=VALUE can be set")
+        values |= inner
+    folder = None if out is None else _absolute("--out", out)
+    return DatasetRequest(name, _absolute("--root", root), folder, preprocessing=values, **typed)
 
 
-def prepare(choices: DatasetChoices, invocation: Invocation) -> None:
+def prepare(wanted: DatasetRequest, invocation: Invocation) -> None:
     """Decode every clip of the data set that is on disk."""
+    from avbench.benchmarks import dataset_preparation
     from avbench.cli import audit, console
+    from avbench.cli.counting import counting
 
     out = console.output()
-    data = choices.on_disk()
-    cache = choices.cache(data)
-    report = _prepare(out, choices, data, cache, invocation)
+    data, cache = wanted.data, wanted.cache
+    invocation.kept = CLIPS_STAY
+    with counting(out, "preparing clips") as count:
+        report = dataset_preparation.prepare(wanted, count)
     listed = len({row.clip_id for row in data.listing.rows})
     built = f"{report.built:,} of them prepared now"
     console.line(
@@ -96,19 +62,19 @@ def prepare(choices: DatasetChoices, invocation: Invocation) -> None:
     console.where(out, "Clips", cache.folder)
 
 
-def verify(choices: DatasetChoices, to: Path | None, invocation: Invocation) -> None:
+def verify(wanted: DatasetRequest, to: Path | None, invocation: Invocation) -> None:
     """Prepare what is not prepared yet and tell what became of every line of the lists."""
-    from avbench.benchmarks.dataset_audit import audit as audit_of
+    from avbench.benchmarks import dataset_preparation
     from avbench.cli import audit, console
+    from avbench.cli.counting import counting
     from avbench.reports import dataset_audit
 
     if to is not None:
         dataset_audit.check_out(to)
     out = console.output()
-    data = choices.on_disk()
-    cache = choices.cache(data)
-    _prepare(out, choices, data, cache, invocation)
-    made = audit_of(data, cache)
+    invocation.kept = CLIPS_STAY
+    with counting(out, "preparing clips") as count:
+        made = dataset_preparation.verify(wanted, count)
     out.print(_table(made))
     out.print()
     audit.show_reasons(out, made.problems)
@@ -140,24 +106,6 @@ def overlap(first: tuple[str, Path, str | None], second: tuple[str, Path, str | 
     out.print(table)
     for warning in warnings(one, other):
         console.line(out, ("note  ", "yellow"), console.clean(warning))
-
-
-def _prepare(
-    out: Console, choices: DatasetChoices, data: DatasetOnDisk, cache: ClipCache, invocation: Invocation
-) -> PrepareReport:
-    from avbench.benchmarks.prepared import CLIP_TIMEOUT, Sources, Terms, bring
-    from avbench.cli.counting import counting
-
-    found = data.found
-    room = (
-        "make room, name another place with --out DIR, store less with --set preprocessing.stored_frames=N, or "
-        "begin anyway with --ignore-space"
-    )
-    terms = Terms(choices.jobs or 0, choices.timeout or CLIP_TIMEOUT, room=None if choices.ignore_space else room)
-    sources = Sources(list(found), lambda clip_id: data.source(clip_id, cache.preprocessing))
-    invocation.kept = CLIPS_STAY
-    with counting(out, "preparing clips") as count:
-        return bring(cache, sources, terms, (data.root, data.listing.folder), count, retry=choices.retry)
 
 
 def _table(made: Audit) -> Table:

@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 from dataset_trees import SETTINGS, TREES, prepared, world_clips
 
+from avbench import api
 from avbench.cli import main
 from avbench.data import prepare as preparing
 from avbench.data import space
+from avbench.errors import UsageError
 
 SETS = [
     text
@@ -46,6 +48,20 @@ def avbench(capsys, tmp_path):
         return left.value.code or 0, told, " ".join(err.split())
 
     return call
+
+
+def test_from_python_the_same_is_prepared_audited_and_compared(tree, tmp_path, here):
+    kinds = ("clip_seconds", "stored_frames", "stored_size", "audio_frames", "mel_bins")
+    chosen = {"out": tmp_path / "cache", "preprocessing": {key: getattr(SETTINGS, key) for key in kinds}}
+    report = api.prepare_dataset("vggsound", tree.root, **chosen)
+    assert (len(report.ready), report.built, len(report.quarantined)) == (5, 5, 5)
+    audit = api.verify_dataset("vggsound", str(tree.root), **chosen)
+    assert [tally.usable for tally in audit.splits] == [2, 3] and audit.together.usable == 5
+    shared = api.overlap(("vggsound", tree.root), ("vggsound", tree.root))
+    alone = {(one.first_split, one.second_split): len(one.videos) for one in shared}
+    assert alone["train", "train"] > 0 and alone["test", "test"] > 0 and alone["train", "test"] == 0
+    with pytest.raises(UsageError, match="no data set; known are vggsound"):
+        api.prepare_dataset("vgsound", tree.root)
 
 
 def test_prepare_and_verify_end_to_end_in_processes_of_their_own(avbench, tree, tmp_path):
