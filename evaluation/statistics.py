@@ -116,7 +116,7 @@ def differences(
     return {(one, two): _difference(scored[one], scored[two], draws) for one, two in pairs}
 
 
-def mean_with_half(values: Sequence[float]) -> tuple[float, float | None]:
+def mean_with_half(values: Sequence[float] | NDArray[np.float64]) -> tuple[float, float | None]:
     """The mean of one or more independent values and half of Student's 95 % interval; None of a single value."""
     sample = np.asarray(values, dtype=np.float64)
     if len(sample) < 2:
