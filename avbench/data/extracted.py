@@ -42,7 +42,7 @@ def read_extracted(clip: ExtractedClip, preprocessing: Preprocessing, seconds: f
 
     Raises:
         MediaError: its sound is missing (`no-audio`), silent or short, pictures are missing (`no-video`, `incomplete`),
-            end early (`short`) or can't be decoded (`undecodable`).
+            end early (`short`), are no ordinary files (`unreadable`) or can't be decoded (`undecodable`).
     """
     try:
         if clip.sound is None:
@@ -71,6 +71,8 @@ def _read_pictures(clip: ExtractedClip, preprocessing: Preprocessing, seconds: f
 
 
 def _picture(path: Path, size: int) -> npt.NDArray[np.uint8]:
+    if not path.is_file():  # opening a pipe would wait for a writer
+        raise MediaError("unreadable", f"{path} is no ordinary file")
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as image:
             pixels = np.asarray(image.convert("RGB"))

@@ -1,7 +1,7 @@
 """Reading frames, audio and whole clips from media files with PyAV; every problem of a file is a `MediaError`.
 
-Its reasons: `missing`, `unreadable` (the file system refuses), `not-media`, `no-video`, `no-audio`, `truncated` (ends
-before its own header says), `short`, `silent` (constant audio), `undecodable`.
+Its reasons: `missing`, `unreadable` (the file system refuses, or it is a pipe), `not-media`, `no-video`, `no-audio`,
+`truncated` (ends before its own header says), `short`, `silent` (constant audio), `undecodable`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Literal
 
 import av
@@ -145,6 +146,8 @@ def read_audio(path: Path, seconds: float, sample_rate: int) -> npt.NDArray[np.f
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
+        if not S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer, reading a device may never end
+            raise MediaError("unreadable", f"{path} is no ordinary file")
         with path.open("rb") as file:
             head = file.read(16)
     except FileNotFoundError:

@@ -1,5 +1,6 @@
 """Audio arrives complete, in time and as the mean of its channels; unusable files give stable reasons."""
 
+import os
 import warnings
 
 import numpy as np
@@ -68,6 +69,14 @@ def test_reasons_for_files_that_are_no_media(tmp_path):
     assert [reason_of(path) for path in (text, playlist, empty)] == ["not-media"] * 3
     assert reason_of(tmp_path / "nowhere.mp4") == "missing"
     assert reason_of(tmp_path) == "unreadable"
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
+    """Nothing ends a decoder in this process: a pipe without a writer would hold a run for ever."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (tmp_path / "endless.mp4").symlink_to("/dev/zero")
+    for name in ("pipe.mp4", "endless.mp4"):
+        assert reason_of(tmp_path / name) == "unreadable"
 
 
 def test_reasons_for_missing_streams(tmp_path):
