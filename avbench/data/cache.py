@@ -48,7 +48,10 @@ class ClipCache:
         try:
             return clip_file.is_complete(path)
         except OSError as error:
-            raise DataError(f"can't read the cached clip {path}: {error.strerror}") from error
+            raise DataError(
+                f"can't read the cached clip {path}: {error.strerror}; mend that, or name another folder for prepared "
+                "clips in AVBENCH_CACHE"
+            ) from error
 
     def write(self, clip_id: str, clip: StoredClip) -> None:
         """Store a clip, replacing one of the same id, and lift its quarantine.

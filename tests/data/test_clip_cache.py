@@ -224,6 +224,12 @@ def test_a_root_that_is_a_file_is_named(tmp_path):
         ClipCache(tmp_path / "file", RAW).write("a", stored_clip(0))
 
 
+def test_a_place_that_is_no_folder_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/.*Not a directory; mend that, or name another folder .* AVBENCH_CACHE"):
+        ClipCache(tmp_path / "file", RAW).contains("a")
+
+
 def test_quarantine_keeps_reasons_until_the_clip_is_written(tmp_path):
     cache = ClipCache(tmp_path, RAW)
     assert cache.quarantined() == {}
