@@ -120,7 +120,7 @@ def read_retrieval_list(path: Path) -> tuple[ClipName, ...]:
     if not path.is_file():
         raise DataError(f"data.retrieval names {path}, which is no file; CAV-MAE's own list is {RETRIEVAL_LIST}")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"can't read the retrieval list {path}: {error}; expected {_JSON_FORM}") from None
     entries = content.get("data") if isinstance(content, dict) else None
