@@ -10,6 +10,7 @@ from avbench.benchmarks.dataset_audit import OUTCOMES, Audit, Tally
 from avbench.errors import UsageError
 from avbench.reports.formats import environment
 from avbench.results import write_atomically
+from avbench.results.atomic import check_target
 
 HEADS = ("published", "listed", "found", *OUTCOMES, "usable", "still picture")
 NAMED = 20  # clips of each kind that a page names; JSON names all
@@ -20,8 +21,10 @@ def check_out(out: Path) -> None:
     """Find out before the work whether `out` can become an audit.
 
     Raises:
-        UsageError: its ending is unknown, it is a folder, or there is no folder for it.
+        UsageError: its name or ending is impossible, it is a folder, or there is no folder for it.
+        RunDirectoryError: it is a device or a pipe.
     """
+    check_target(out, "-o")
     if out.suffix.lower() not in KINDS:
         raise UsageError(f"-o {out}: the ending says what is written; choose {', '.join(KINDS)}")
     if out.is_dir() or not out.parent.is_dir():

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from avbench.errors import RunDirectoryError
+from avbench.errors import RunDirectoryError, UsageError
+from avbench.paths import check_name
+from avbench.wording import shortened
 
 CONFIG, REPORT = "config.yaml", "report.html"  # of a run directory
 
@@ -63,6 +65,26 @@ def check_replaceable(path: Path) -> None:
         return  # not there yet; what else is wrong is told where it is written
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise RunDirectoryError(f"{path} is a device or a pipe, which no file can replace; name an ordinary file")
+
+
+def check_target(path: Path, option: str) -> None:
+    """Find out before the work whether a file that is written atomically could be at `path`.
+
+    Args:
+        option: that names it, for the message.
+
+    Raises:
+        UsageError: nothing can have that name, or nobody may look at it.
+        RunDirectoryError: it is a device, a pipe or a socket.
+    """
+    try:
+        check_name(path)
+        path.exists()
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{option}: can't look at {shortened(str(path))}: {error.strerror}; choose another") from None
+    check_replaceable(path)
 
 
 def unwritable(path: Path, error: OSError) -> RunDirectoryError:

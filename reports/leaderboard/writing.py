@@ -11,6 +11,7 @@ from avbench.reports.leaderboard.page import render
 from avbench.reports.leaderboard.text import as_csv, as_latex, as_markdown
 from avbench.reports.leaderboard.tracks import Board, build_board
 from avbench.results import write_atomically
+from avbench.results.atomic import check_target
 
 _TEXTS: dict[str, Callable[[Board], str]] = {
     "markdown": as_markdown,
@@ -65,8 +66,10 @@ def check_out(out: Path) -> None:
     """Find out before the work whether `out` can become a file.
 
     Raises:
-        UsageError: it is a folder, or there is no folder for it.
+        UsageError: nothing can have that name, it is a folder, or there is no folder for it.
+        RunDirectoryError: it is a device or a pipe.
     """
+    check_target(out, "-o")
     if out.is_dir():
         raise UsageError(f"{out} is a folder; name a file for -o, such as {out / 'board.html'}")
     if not out.parent.is_dir():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import pytest
 from many_runs import make_run
 
 from avbench.cli import main
-from avbench.errors import UsageError
+from avbench.errors import RunDirectoryError, UsageError
+from avbench.reports.comparison.page import write_comparison
 from avbench.reports.leaderboard.text import latex, markdown
 from avbench.reports.leaderboard.tracks import Board, build_board
 from avbench.reports.leaderboard.writing import as_text, write_leaderboard
@@ -124,6 +127,15 @@ def test_html_is_accompanied_by_json(runs: Path, tmp_path: Path) -> None:
         write_leaderboard([runs], tmp_path)
     with pytest.raises(UsageError, match="there is no folder"):
         write_leaderboard([runs], tmp_path / "nowhere" / "board.html")
+
+
+@pytest.mark.parametrize("write", [write_leaderboard, write_comparison])
+def test_a_page_that_could_not_be_written_is_refused_before_the_work(write: Callable[..., Any], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(UsageError, match=r"-o: the name .* is too long; use a shorter one"):
+        write([tmp_path], tmp_path / (300 * "x" + ".html"))
+    with pytest.raises(RunDirectoryError, match="is a device or a pipe"):
+        write([tmp_path], tmp_path / "pipe.html")
 
 
 def test_the_command_line_shows_tables_and_names_what_it_left_out(
