@@ -71,6 +71,23 @@ def metadata_of(benchmark: AudioVideoBenchmark, start: str | None) -> dict[str, 
     return {VIDEOS: " ".join(sorted(own | before)), UNTOLD: untold}
 
 
+def metadata_of_run(directory: Path) -> dict[str, str]:
+    """What weights of a run say of the videos they have seen: all of the stream, whichever moment they are of.
+
+    Returns:
+        Nothing where the run keeps no list.
+
+    Raises:
+        RunDirectoryError: the list is damaged.
+    """
+    seen = read(directory)
+    if seen is None:
+        return {}
+    unnamed = f"{seen.unnamed:,} clips of the training stream are of videos that are not known" if seen.unnamed else ""
+    untold = "; ".join(filter(None, [seen.untold, unnamed]))
+    return {VIDEOS: " ".join(sorted({*seen.stream, *seen.base})), UNTOLD: untold}
+
+
 def of_weights(name: str | None) -> tuple[set[str], str]:
     """The videos that base weights have seen, and what they don't tell, for people; empty where they tell all.
 
@@ -85,7 +102,7 @@ def of_weights(name: str | None) -> tuple[set[str], str]:
     told = card.card_in(path) or metadata
     source = told.get("source")
     kind = source.get("kind") if isinstance(source, Mapping) else None
-    if isinstance(exported := told.get("metadata"), Mapping):  # base weights that were exported
+    if isinstance(exported := told.get("metadata"), Mapping):  # base weights, or a run's, that were exported
         metadata = exported
     if VIDEOS in metadata or UNTOLD in metadata:
         return set(str(metadata.get(VIDEOS, "")).split()), str(metadata.get(UNTOLD, ""))

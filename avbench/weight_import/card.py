@@ -24,6 +24,7 @@ FORMAT = "avbench-weights-1"
 SIZES = ("clip", "model")  # the sections of the configuration that a file's metadata keeps
 # What every file says of itself anew, whatever it was made from.
 OWN = frozenset({"format", "kind", "avbench", "created", "clip", "model", "parameters", "dtype", "tensors_sha256"})
+_LONGEST = 1000  # letters of a value that people are shown
 CARD = "card"  # the only key of the metadata: the format keeps several in no particular order
 Card = dict[str, Any]
 
@@ -117,11 +118,12 @@ def markdown(card: Mapping[str, Any]) -> str:
         lines += ["**Trained on synthetic data**: clips that avbench rendered, no recordings.", ""]
     lines += ["| | |", "|---|---|"]
     for key, value in card.items():
+        shown = _shown(value)
         if isinstance(value, Mapping):
-            value = ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
+            shown = ", ".join(f"{name} {_shown(one)}" for name, one in value.items())
         elif isinstance(value, list):
-            value = "; ".join(map(_shown, value))
-        lines.append(f"| {_text(key.replace('_', ' '))} | {_text(_shown(value))} |")
+            shown = "; ".join(map(_shown, value))
+        lines.append(f"| {_text(key.replace('_', ' '))} | {_text(shown)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -178,7 +180,10 @@ def _lasting(card: Card) -> Card:
 
 
 def _shown(value: Any) -> str:
-    return {True: "yes", False: "no", None: "unknown"}.get(value, str(value)) if _is_answer(value) else str(value)
+    if _is_answer(value):
+        return {True: "yes", False: "no", None: "unknown"}[value]
+    text = str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} letters, in the JSON beside this)"
 
 
 def _is_answer(value: Any) -> bool:

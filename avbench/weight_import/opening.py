@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from avbench import seen_videos
 from avbench.config import ClipShape, ModelConfig, RunConfig, resolve_benchmark
 from avbench.errors import RunDirectoryError, UsageError
 from avbench.model.mae import AudioVideoMAE
@@ -61,7 +62,7 @@ def open_weights(name: Path, sizes: RunConfig | None = None, after: int | None =
 
     Raises:
         UsageError: there is no such run or file, its sizes are unknown, or it holds something else.
-        RunDirectoryError: the run has no weights of that moment.
+        RunDirectoryError: the run has no weights of that moment, or its list of videos is damaged.
         CheckpointError: the file is damaged or no safetensors file.
     """
     try:
@@ -87,7 +88,10 @@ def _of_run(directory: RunDirectory, after: int | None) -> Opened:
     net = backbones.trained(directory, results, moment)
     tensors = {f"model.{key}": value for key, value in net.state_dict().items()}
     tensors |= _matching_of(directory, results, moment)
-    return Opened(tensors, config.clip, config.model, config, _story(config, results, moment))
+    story = _story(config, results, moment)
+    if seen := seen_videos.metadata_of_run(directory.path):
+        story["metadata"] = seen
+    return Opened(tensors, config.clip, config.model, config, story)
 
 
 def _matching_of(directory: RunDirectory, results: Results, moment: int) -> dict[str, Tensor]:

@@ -26,6 +26,8 @@ from avbench.results.downstream import VideoOverlap
 from avbench.runner import pretrain
 from avbench.seen_videos import SeenVideos, of_weights
 from avbench.training.weights import read_metadata, save_tensors
+from avbench.weight_import import card
+from avbench.weight_import.export import export_weights
 
 FIRST = [each.task.classes[0] for each in task_classes().values()]
 OTHER = ("golf driving", "playing tennis")  # classes of no task: base weights are made from them
@@ -147,6 +149,26 @@ def test_what_can_not_be_told_is_said(made: Path, run: Path) -> None:
     assert found.overlap is not None and found.overlap.videos == 5 and not found.overlap.seen_videos
     (caution,) = [one for one in found.warnings if one.code.startswith("overlap")]
     assert "not checked: the run keeps no list of the videos it was trained on (videos.json)" in caution.message
+
+
+def test_exported_weights_of_a_run_carry_the_videos_it_saw(run: Path, tmp_path: Path) -> None:
+    """Else a run that begins with them could not tell what it was tested with before."""
+    seen = seen_videos.read(run)
+    assert seen is not None
+    first = tmp_path / "first.safetensors"
+    export_weights(run, first)
+    assert of_weights(str(first)) == ({*seen.stream, *seen.base}, "")
+    export_weights(first, tmp_path / "again.safetensors")
+    assert of_weights(str(tmp_path / "again.safetensors")) == of_weights(str(first))
+    (run / "videos.json").write_text(seen.model_copy(update={"unnamed": 3, "untold": "x"}).model_dump_json())
+    export_weights(run, tmp_path / "unnamed.safetensors")
+    told = of_weights(str(tmp_path / "unnamed.safetensors"))[1]
+    assert told == "x; 3 clips of the training stream are of videos that are not known"
+    (run / "videos.json").unlink()
+    export_weights(run, tmp_path / "earlier.safetensors")
+    assert "earlier.safetensors don't say" in of_weights(str(tmp_path / "earlier.safetensors"))[1]
+    shown = card.markdown({"file": "many.safetensors", "metadata": {"videos": " ".join(map(ytid, range(9000)))}})
+    assert len(shown) < 2000 and "107,999 letters" in shown  # people are not shown all of them
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------

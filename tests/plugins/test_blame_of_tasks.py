@@ -94,7 +94,8 @@ def install_task(install: Install, line: str = "", card: str = "") -> str:
 
 def test_a_task_that_is_in_order_is_judged(install: Install, run: Path) -> None:
     install_task(install)
-    assert avbench.evaluate_downstream(run, "odd").metrics == ["right"]
+    result = avbench.evaluate_downstream(run, "odd")
+    assert result.metrics == ["right"] and result.provenance.versions["odd-dist"] == "4.2"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import subprocess
 from pathlib import Path
 
 from avbench.config import RunConfig
+from avbench.plugins.plugin import Plugin
 from avbench.results import collect_provenance
 from avbench.results.provenance import describe_command, git_state, package_versions
 
@@ -29,6 +30,16 @@ def test_everything_is_filled_in():
     assert provenance.platform and provenance.processor and provenance.config_hash
     assert {"python", "avbench", "torch", "avalanche-lib", "numpy"} <= set(package_versions())
     assert str(Path.home()) not in provenance.model_dump_json()
+
+
+def test_versions_of_third_parties_are_told_those_of_a_downstream_task_too():
+    config = RunConfig(strategy="er", bench="continual-synth")
+    task = Plugin("downstream", "theirs", "their_tasks:Task", "their-tasks", "2.1")
+    found = collect_provenance(config, "cpu", 1, "clips", "3", plugins=[task]).versions
+    assert found["their-tasks"] == "2.1"
+    assert collect_provenance(config, "cpu", 1, "clips", "3").versions == {
+        name: version for name, version in found.items() if name != "their-tasks"
+    }
 
 
 def test_git_state_of_a_checkout_and_of_none(tmp_path):
