@@ -82,7 +82,7 @@ def facts(audit: Audit) -> list[tuple[str, str]]:
     about = audit.about
     preprocessing = about["preprocessing"]
     told = [
-        ("Splits", str(about["splits_used"] or "the official ones")),
+        ("Splits", str(about["splits_used"] or "as the lists below say")),
         ("Usable clips, SHA-256", about["hashes"]["usable"]),
         ("Listed clips, SHA-256", about["hashes"]["listed"]),
         ("Prepared as", f"{preprocessing['fingerprint']}, by avbench {about['avbench']}"),

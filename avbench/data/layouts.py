@@ -53,7 +53,7 @@ class ExtractedClip:
     @property
     def layout(self) -> str:
         """Which way of laying out, for people."""
-        return "a folder of pictures, sound apart" if self.column_name is None else "frame_0 to frame_9, sound apart"
+        return "folders of pictures, sound apart" if self.column_name is None else "frame_0 to frame_9, sound apart"
 
 
 def is_picture_folder(folder: Path) -> bool:
