@@ -22,7 +22,12 @@ from avbench.reports.headline import cards, gallery_sizes
 from avbench.reports.run_report import render, write_report
 from avbench.results import Caution, MetricSummary, Quarantined, RunDirectory, TaskResult
 
-EMBEDDED = ("data:image/jpeg;base64,", "data:image/webp;base64,", "data:text/csv;charset=utf-8;base64,", "data:audio/mpeg;base64,")
+EMBEDDED = (
+    "data:image/jpeg;base64,",
+    "data:image/webp;base64,",
+    "data:text/csv;charset=utf-8;base64,",
+    "data:audio/mpeg;base64,",
+)
 VOID = {"meta", "img", "input", "br", "path", "rect", "use"}
 
 
