@@ -215,7 +215,7 @@ class _Evaluation:
 
     def _check_stop(self) -> None:
         if self.stopping():
-            raise Interrupted("stopped; no result was written, and the same command begins anew (prepared clips stay)")
+            raise Interrupted("no result was written, and the same command begins anew (prepared clips stay)")
 
 
 def _later(directory: RunDirectory, results: Results, after: int) -> Callable[[], AudioVideoMAE]:

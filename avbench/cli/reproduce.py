@@ -129,7 +129,10 @@ def show_plan(items: list[str], request: Request, out: Path) -> None:
         if found != "complete":
             resumed = shlex.join(["avbench", "resume", str(run.folder(out))])
             typer.echo(run.command(out) if found == "missing" else resumed)
+    tasks = ", ".join(dict.fromkeys(judged.task for item in find_items(items) for judged in item.judged))
+    then = f"judges the runs by {tasks} and writes" if tasks else "writes"
     console.line(console.errors(), f"{complete} of {len(every)} runs are complete.")
+    console.line(console.errors(), f"Once all are, the same command without --plan {then} the pages.")
 
 
 def _make(items: list[str], request: Request, out: Path, jobs: int) -> None:

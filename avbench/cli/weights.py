@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -103,7 +104,9 @@ def import_(
         console.line(screen, ("note  ", "yellow"), console.clean(note))
     console.line(screen, ("licence  ", "dim"), console.clean(outcome.card["licence"]))
     _show_files(screen, target)
-    console.line(screen, f"Start from them with: --set training.base_weights={console.clean(target)}")
+    given = [*(sets or ()), f"training.base_weights={target}"]
+    options = " ".join(f"--set {shlex.quote(text)}" for text in given)
+    console.line(screen, f"Start from them with: {console.clean(options)}")
 
 
 @app.command()

@@ -25,16 +25,22 @@ class StoredClip:
     Attributes:
         frames: uint8 (stored_frames, S, S, 3), RGB.
         log_mel: float16 (T, F), normalised log-mel spectrogram, padded or cut to T columns, time before frequency.
+        shown: of which picture each frame is, (stored_frames,), where one picture stands for several; None: each has its
+            own. It is not stored.
     """
 
     frames: npt.NDArray[np.uint8]
     log_mel: npt.NDArray[np.float16]
+    shown: npt.NDArray[np.intp] | None = None
 
     @staticmethod
     def from_waveform(
-        frames: npt.NDArray[np.uint8], waveform: npt.NDArray[np.float32], preprocessing: Preprocessing
+        frames: npt.NDArray[np.uint8],
+        waveform: npt.NDArray[np.float32],
+        preprocessing: Preprocessing,
+        shown: npt.NDArray[np.intp] | None = None,
     ) -> StoredClip:
         """A clip from its frames, uint8 (stored_frames, S, S, 3), and its mono waveform, float (n,) in [-1, 1]."""
         from avbench.data.spectrogram import log_mel
 
-        return StoredClip(frames, log_mel(waveform, preprocessing).astype(np.float16))
+        return StoredClip(frames, log_mel(waveform, preprocessing).astype(np.float16), shown)

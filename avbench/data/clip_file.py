@@ -37,8 +37,8 @@ class Noted:
     """What a file says of its clip without a picture being read.
 
     Attributes:
-        still_share: the share of neighbouring frames between which nothing moves, in [0, 1]; None in files made before
-            it was noted.
+        still_share: the share of neighbouring frames between which nothing moves, in [0, 1]; a picture that stands for
+            several counts once; None in files made before it was noted.
         content: 32 hexadecimal digits that two clips share if their stored pictures and spectrograms are the same.
     """
 
@@ -60,7 +60,7 @@ def encode(clip_id: str, clip: StoredClip, preprocessing: Preprocessing) -> byte
         images = [_to_jpeg(frame, preprocessing.jpeg_quality) for frame in clip.frames]
         tensors = {"jpeg": np.concatenate(images), "offsets": np.cumsum([0, *map(len, images)], dtype=np.int64)}
     checksums = np.array([*map(_checksum, images), _checksum(log_mel)], np.uint32)
-    about = {"clip_id": json.dumps(clip_id), _STILL: f"{_still_share(clip.frames):.3f}"}
+    about = {"clip_id": json.dumps(clip_id), _STILL: f"{_still_share(clip):.3f}"}
     return save({**tensors, "log_mel": log_mel, "checksums": checksums}, about)
 
 
@@ -118,7 +118,9 @@ def is_complete(path: Path) -> bool:
     return bool(ends) and size == 8 + header_size + max(ends)
 
 
-def _still_share(frames: _Bytes) -> float:
+def _still_share(clip: StoredClip) -> float:
+    # A picture that stands for several stored times has not been seen to stand still between them.
+    frames = clip.frames if clip.shown is None else clip.frames[np.diff(clip.shown, prepend=-1) != 0]
     sparse = frames[:, ::_SPARSE, ::_SPARSE].astype(np.int16)
     moved = np.abs(np.diff(sparse, axis=0)).mean(axis=(1, 2, 3)) if len(sparse) > 1 else np.ones(1)
     return float((moved < _STILLEST).mean())

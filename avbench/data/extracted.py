@@ -49,15 +49,17 @@ def read_extracted(clip: ExtractedClip, preprocessing: Preprocessing, seconds: f
             raise MediaError("no-audio", f"{clip.folder}: there are pictures of {clip.name}, but no file of its sound")
         waveform = read_audio(clip.sound, preprocessing.clip_seconds, preprocessing.sample_rate)
         check_sound(waveform, clip.sound, preprocessing, seconds)
-        frames = _read_pictures(clip, preprocessing, preprocessing.seconds_of(seconds))
+        frames, shown = _read_pictures(clip, preprocessing, preprocessing.seconds_of(seconds))
     except MediaError as error:
         error.source = SourceFile.now(clip.sound or clip.folder)
         raise
-    return StoredClip.from_waveform(frames, waveform, preprocessing)
+    return StoredClip.from_waveform(frames, waveform, preprocessing, shown)
 
 
-def _read_pictures(clip: ExtractedClip, preprocessing: Preprocessing, seconds: float) -> npt.NDArray[np.uint8]:
-    """uint8 (stored_frames, S, S, 3): for each stored time the picture that was taken nearest to it."""
+def _read_pictures(
+    clip: ExtractedClip, preprocessing: Preprocessing, seconds: float
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.intp]]:
+    """uint8 (stored_frames, S, S, 3): for each stored time the picture that was taken nearest to it, and its number."""
     taken = pictures_of(clip, seconds)
     times, wanted = np.array([time for time, _ in taken]), preprocessing.timestamps()
     needed = min(wanted[-1], seconds)
@@ -67,7 +69,7 @@ def _read_pictures(clip: ExtractedClip, preprocessing: Preprocessing, seconds: f
         )
     nearest = [int(np.abs(times - time).argmin()) for time in wanted]
     pictures = {place: _picture(taken[place][1], preprocessing.stored_size) for place in dict.fromkeys(nearest)}
-    return np.stack([pictures[place] for place in nearest])
+    return np.stack([pictures[place] for place in nearest]), np.array(nearest)
 
 
 def _picture(path: Path, size: int) -> npt.NDArray[np.uint8]:

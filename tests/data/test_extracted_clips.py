@@ -8,6 +8,7 @@ import pytest
 from media_files import number_of, numbered_frame, tone, write_media
 from PIL import Image
 
+from avbench.data import clip_file
 from avbench.data.extracted import read_files
 from avbench.data.index import ClipName, index_media, parse_numbered
 from avbench.data.preprocessing import Preprocessing
@@ -153,3 +154,16 @@ def test_a_lost_leading_dash_is_found_again_but_never_preferred(tmp_path):
     assert index.find("-AvTGh7DiLI", 53) is None and len(index) == 0
     (tmp_path / "-AvTGh7DiLI_52000_62000.mp4").touch()
     assert index_media(tmp_path).find("-AvTGh7DiLI", 52) == tmp_path / "-AvTGh7DiLI_52000_62000.mp4"
+
+
+def test_pictures_that_stand_for_several_stored_times_have_not_stood_still(tmp_path):
+    shares = {}
+    for name, numbers in (("moving", [0, 3]), ("still", [3, 3])):
+        for place, number in enumerate(numbers):
+            picture(tmp_path / name / f"frames/{NAME}/frame_{place}.jpg", number)
+        sound(tmp_path / name / f"audio/{NAME}.wav")
+        files = index_media(tmp_path / name, rate=1).find(NAME, None)
+        stored = read_files(files, SETTINGS)
+        (tmp_path / f"{name}.safetensors").write_bytes(clip_file.encode(NAME, stored, SETTINGS))
+        shares[name] = clip_file.noted(tmp_path / f"{name}.safetensors").still_share
+    assert shares == {"moving": 0, "still": 1}
