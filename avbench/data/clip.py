@@ -25,7 +25,7 @@ class StoredClip:
     Attributes:
         frames: uint8 (stored_frames, S, S, 3), RGB.
         log_mel: float16 (T, F), normalised log-mel spectrogram, padded or cut to T columns, time before frequency.
-        shown: of which picture each frame is, (stored_frames,), where one picture stands for several; None: each has its
+        shown: of which picture each frame is, (stored_frames,), where one stands for several; None: each has its
             own. It is not stored.
     """
 
