@@ -27,10 +27,12 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     anything else is refused before any of it runs. Tensors stay in the file until they are used, where it allows that.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is a device or a pipe.
         CheckpointError: it can't be read safely, is damaged, or holds no named tensors.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # opening a pipe would wait for a writer
+            raise UsageError(f"the checkpoint {shortened(str(path))} is a device or a pipe; name an ordinary file")
         with path.open("rb") as file:
             head = file.read(9)
     except OSError as error:

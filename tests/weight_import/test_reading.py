@@ -78,3 +78,9 @@ def test_what_is_no_checkpoint_is_one_message(tmp_path: Path) -> None:
         torch.save(content, path)
         with pytest.raises(CheckpointError, match=r"holds (no|other)"):
             read_checkpoint(path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    with pytest.raises(UsageError, match="is a device or a pipe; name an ordinary file"):
+        read_checkpoint(tmp_path / "pipe.pth")
