@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +27,7 @@ from avbench.cli import (
     run,
     weights,
 )
-from avbench.cli.failures import Invocation, cancelled, explain
+from avbench.cli.failures import Invocation, cancelled, explain, unread
 from avbench.errors import UsageError
 from avbench.wording import shortened
 
@@ -36,6 +38,11 @@ class _Verbs(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:  # typer would leave without a word
             raise cancelled(ctx.ensure_object(Invocation)) from None
+        except BrokenPipeError:
+            directory = ctx.ensure_object(Invocation).directory
+            if directory is None:
+                raise  # `| head` has what it wanted
+            raise unread(directory) from None
 
 
 app = typer.Typer(
@@ -85,6 +92,8 @@ app.command("doctor")(doctor.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit status."""
+    if sys.stderr is None:  # closed by the shell, `2>&-`: what was asked for is told all the same
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to fail

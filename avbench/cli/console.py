@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,14 @@ from rich.text import Text
 SYNTHETIC = ("SYNTHETIC DATA", "bold magenta")  # wherever something made from the embedded world is shown
 
 
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))  # rich would leave without a word
+
+
 def output() -> Console:
     """The console for what was asked for."""
-    return Console(highlight=False, markup=False, emoji=False)
+    return _Output(highlight=False, markup=False, emoji=False)
 
 
 def errors() -> Console:

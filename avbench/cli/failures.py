@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shlex
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,14 @@ def cancelled(invocation: Invocation) -> Cancelled:
     if invocation.kept is not None:
         return Cancelled(f"interrupted; {invocation.kept}")
     return Cancelled("interrupted before anything was saved")
+
+
+def unread(directory: Path) -> Cancelled:
+    """What to say when nobody reads any more what a run says, as after `| head`."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, suppress(OSError, ValueError):
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())  # or leaving would try once more
+    resume = shlex.join(["avbench", "resume", str(directory)])
+    return Cancelled(f"standard output was closed, and the run stopped with it; continue with `{resume}`")
 
 
 def explain(error: Exception, invocation: Invocation) -> int:

@@ -227,3 +227,26 @@ def test_a_report_that_the_disk_has_no_room_for_can_be_drawn_again(avbench, runn
     runner.act = act
     status, _, err = avbench("resume", directory.path)
     assert status == 1 and f"free some space there, then continue with `avbench report {directory.path}`" in err
+
+
+def test_a_run_that_nobody_reads_any_more_says_how_to_go_on(avbench, runner, tmp_path):
+    """As after `| head -1`: the pipe is gone, the run directory is not. Elsewhere `head` has what it wanted."""
+
+    def act(listeners):
+        preparing(listeners, directory=str(tmp_path / "one"))
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    runner.act = act
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "dup2", lambda *_: None)  # the output of the tests themselves goes on
+        status, _, err = avbench(*RUN)
+    assert status == 130 and f"avbench resume {tmp_path / 'one'}" in err and "standard output was closed" in err
+    runner.act = lambda listeners: (_ for _ in ()).throw(BrokenPipeError(errno.EPIPE, "Broken pipe"))
+    status, _, err = avbench(*RUN)
+    assert status == 1 and "resume" not in err
+
+
+def test_a_closed_stderr_keeps_no_command_from_its_work(tmp_path):
+    command = f"{sys.executable} -m avbench reproduce table2 --bench continual-synth --seeds 1 --plan --out x 2>&-"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=-1)
+    assert done.returncode == 0 and b"avbench run" in done.stdout
