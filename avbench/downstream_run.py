@@ -14,7 +14,7 @@ from avbench.downstream_options import changed_options, resolve_options
 from avbench.downstream_result import Asked, assemble
 from avbench.errors import Interrupted, RunDirectoryError, UsageError
 from avbench.paths import absolute
-from avbench.results.atomic import write_atomically
+from avbench.results.atomic import unwritable, write_atomically
 from avbench.results.directory import RunDirectory
 from avbench.results.downstream import Backbone, DownstreamResult, Evaluation
 from avbench.results.downstream_files import check_replaceable, path_in
@@ -69,6 +69,7 @@ def evaluate_downstream(
     checkpoint: Which = "last",
     variant: str = "paper",
     listeners: Sequence[Listener] = (),
+    device: str | None = None,
     feature_memory: int | None = None,
     **options: Any,
 ) -> DownstreamResult:
@@ -82,6 +83,7 @@ def evaluate_downstream(
         checkpoint: `last`, or `all` for the networks after every task.
         variant: of the protocol.
         listeners: called with events: `preparing`, `features`, `epoch`, `judged`.
+        device: such as `cuda:1`; the run's own if not given.
         feature_memory: bytes that features of a frozen backbone may take; 2 GiB if not given.
         options: of the task, for instance `epochs=5`.
 
@@ -89,7 +91,7 @@ def evaluate_downstream(
         AvbenchError: see its subclasses; the message says what to do, and nothing was written.
     """
     root = None if data_root is None else absolute(data_root)
-    request = Request(task, root, backbone, checkpoint, variant, options, feature_memory=feature_memory)
+    request = Request(task, root, backbone, checkpoint, variant, options, device, feature_memory)
     return evaluate(Path(run), request, listeners)
 
 
@@ -119,13 +121,16 @@ def evaluate(run: Path, request: Request, listeners: Sequence[Listener] = ()) ->
     changed = changed_options(plugin, directory.config, request.variant, options)
     asked = Asked(directory, results, request, plugin, options, tuple(changed))
     check_replaceable(asked.path)  # before the work, and again after it
+    try:
+        asked.path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritable(asked.path.parent, error) from None
     directory.claim()
     try:
         with blamed(directory.config, task=request.task), deterministic(), stop_signals() as stopping:
             result = _Evaluation(asked, kind, listeners, stopping).run()
             path = path_of(directory.path, result)
             check_replaceable(path)
-            path.parent.mkdir(exist_ok=True)
             write_atomically(path, result.to_json())
     finally:
         directory.release()

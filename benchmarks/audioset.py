@@ -82,7 +82,7 @@ def find_lists(root: Path, named: Path | None, train: TrainList) -> dict[str, Pa
     if absent := [name for stream, name in wanted.items() if stream not in found]:
         raise DataError(
             f"no {' and no '.join(absent)} in {', '.join(map(str, folders))}{_other_train_list(folders, absent)}. "
-            f"{HOW_TO_GET}. Put the lists there, or name their folder with --set data.csv=FOLDER"
+            f"{HOW_TO_GET}. Put the lists there, or, for a benchmark, name their folder with --set data.csv=FOLDER"
         )
     return found
 

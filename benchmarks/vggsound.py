@@ -79,7 +79,7 @@ def find_lists(root: Path, named: Path | None) -> dict[Split, Path]:
         raise DataError(
             f"no list of VGGSound's {absent} clips: looked for {', '.join(PAIR.values())} and {BOTH} in "
             f"{', '.join(str(root / folder) for folder in FOLDERS)}. {HOW_TO_GET}. "
-            "Put the lists there, or name one with --set data.csv=FILE"
+            "Put the lists there, or, for a benchmark, name one with --set data.csv=FILE"
         )
     return found
 

@@ -122,6 +122,15 @@ def test_a_result_of_a_newer_avbench_is_never_replaced(run: Path) -> None:
     assert json.loads(path.read_text())["more"] and not told  # before any work
 
 
+def test_where_no_result_can_be_kept_none_is_computed(run: Path) -> None:
+    shutil.rmtree(run / "downstream", ignore_errors=True)
+    (run / "downstream").write_text("a file")
+    told = list[dict[str, Any]]()
+    with pytest.raises(RunDirectoryError, match="downstream"):
+        avbench.evaluate_downstream(run, "classification", listeners=[told.append])
+    assert not told
+
+
 def test_rows_that_were_not_measured_alike_are_told_apart(run: Path) -> None:
     found = avbench.evaluate_downstream(run, "classification", **FEW)
     other = found.model_copy(

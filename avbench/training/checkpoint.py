@@ -157,7 +157,9 @@ def load_group(path: Path, name: str) -> dict[str, Tensor]:
 def _read_group(path: Path, name: str, size: int) -> dict[str, Tensor]:
     file = path / f"{Path(name).name}.safetensors"
     if not file.is_file() or file.stat().st_size != size:
-        raise CheckpointError(f"the checkpoint file {file} is missing or cut short")
+        raise CheckpointError(
+            f"the checkpoint file {file} is missing or cut short; bring it back from a copy, or make the run anew"
+        )
     return read_tensors(file)
 
 
