@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from avbench.reports.paper.declaration import Change, Item, Variant
 from avbench.reports.paper.methods import BASELINES, EVERY, FINETUNE, LEARNERS, MULTITASK, STELLA, STELLA_PLUS, named
@@ -65,14 +68,26 @@ FIGURE_11 = Item(
 def _sizes(variant: Variant) -> tuple[Variant, ...]:
     """A method with a quarter, half and all of the profile’s rehearsal memory; the paper’s are 500, 1000 and 2000."""
     return tuple(
-        replace(
-            variant,
-            label=f"{variant.label}, memory × {factor:g}",
-            changes=(Change("options.memory", factor, scaled=True),) if factor != 1 else (),
-            group=variant.label,
-        )
-        for factor in (0.25, 0.5, 1.0)
+        replace(variant, label=f"{variant.label}, memory × {factor:g}", changes=changes, group=variant.label)
+        for factor, changes in ((0.25, _smaller(variant, 0.25)), (0.5, _smaller(variant, 0.5)), (1.0, ()))
     )
+
+
+def _smaller(variant: Variant, factor: float) -> tuple[Change, ...]:
+    memory = Change("options.memory", partial(_memory, factor))
+    return (
+        (memory, Change("options.candidates", partial(_candidates, factor))) if variant.strategy == "mir" else (memory,)
+    )
+
+
+def _memory(factor: float, values: Mapping[str, Any]) -> int:
+    """A share of the profile’s memory, but what a step replays at least."""
+    return max(round(factor * values["options"]["memory"]), values["training"]["batch_size"])
+
+
+def _candidates(factor: float, values: Mapping[str, Any]) -> int:
+    """As many batches as the profile has, or as the memory holds."""
+    return min(values["options"]["candidates"], _memory(factor, values) // values["training"]["batch_size"])
 
 
 FIGURE_12 = Item(
@@ -84,7 +99,8 @@ FIGURE_12 = Item(
     unknown=(
         f"{_NO_NUMBERS}, and our sources don’t say what its curves or bars show. In their place stands the one "
         "comparison of the paper’s settings that no table prints and the authors’ released tools draw: accuracy with "
-        "memories of 500, 1000 and 2000 clips, here a quarter, half and all of the profile’s."
+        "memories of 500, 1000 and 2000 clips, here a quarter, half and all of the profile’s, but a batch of clips at "
+        "least; where MIR’s candidates do not fit a memory there are fewer, with one batch of them it is ER."
     ),
 )
 

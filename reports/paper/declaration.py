@@ -29,7 +29,7 @@ class Change:
 
     Attributes:
         key: dotted, such as `options.memory`.
-        value: the value, or a factor where `scaled`.
+        value: the value, a factor where `scaled`, or a function that gives it, of the configuration as nested mappings.
         scaled: `value` times what benchmark, profile and strategy have: small profiles are swept in proportion.
         otherwise: what is scaled where they have none.
     """
@@ -41,6 +41,8 @@ class Change:
 
     def over(self, values: Mapping[str, Any]) -> Any:
         """The new value, from the configuration as nested mappings."""
+        if callable(self.value):
+            return self.value(values)
         if not self.scaled:
             return self.value
         found = reduce(lambda section, name: section[name], self.key.split("."), values)

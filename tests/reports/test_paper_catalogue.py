@@ -17,7 +17,9 @@ from avbench.reports.paper.catalogue import ITEMS, find_items
 from avbench.reports.paper.declaration import Change
 from avbench.reports.paper.published import read_published
 from avbench.reproduction import Request, runs_of
+from avbench.training.session import Session
 
+ONE_SEED = Request("continual-synth", "quick", seeds=1)
 PUBLISHED = Path(avbench.reports.__file__).parent / "published"
 
 
@@ -45,6 +47,26 @@ def test_every_row_is_a_run_that_can_be_configured_and_rows_share_one_only_where
         assert twice == ([["ρ of audio = 50 %", "ρ of video = 50 %"]] if name == "table9" else []), name
     (printed,) = read_published("stella_table9", "continual-vs")
     assert printed.rows["ρ of audio = 50 %"] == printed.rows["ρ of video = 50 %"]
+
+
+def test_every_row_of_the_quick_profile_is_a_run_that_begins():
+    for run in {run.name: run for item in ITEMS for run in sum(runs_of(ITEMS[item], ONE_SEED).values(), [])}.values():
+        Session(run.config)
+
+
+def test_memories_of_figure_12_hold_what_a_step_replays():
+    of = {
+        profile: {
+            label: runs[0].config.options
+            for label, runs in runs_of(ITEMS["figure12"], Request(bench, profile, 1)).items()
+        }
+        for bench, profile in (("continual-synth", "quick"), ("continual-vs", "paper"))
+    }
+    sizes = [of["paper"][f"MIR, memory × {factor:g}"] for factor in (0.25, 0.5, 1)]
+    assert [(one["memory"], one["candidates"]) for one in sizes] == [(500, 5), (1000, 5), (2000, 5)]
+    sizes = [of["quick"][f"MIR, memory × {factor:g}"] for factor in (0.25, 0.5, 1)]
+    assert [(one["memory"], one["candidates"]) for one in sizes] == [(48, 1), (80, 1), (160, 3)]
+    assert of["quick"]["ER, memory × 0.25"]["memory"] == 48
 
 
 def test_items_share_their_runs():
