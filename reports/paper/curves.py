@@ -75,9 +75,8 @@ def _sizes(variant: Variant) -> tuple[Variant, ...]:
 
 def _smaller(variant: Variant, factor: float) -> tuple[Change, ...]:
     memory = Change("options.memory", partial(_memory, factor))
-    return (
-        (memory, Change("options.candidates", partial(_candidates, factor))) if variant.strategy == "mir" else (memory,)
-    )
+    candidates = Change("options.candidates", partial(_candidates, factor))
+    return (memory, candidates) if variant.strategy == "mir" else (memory,)
 
 
 def _memory(factor: float, values: Mapping[str, Any]) -> int:

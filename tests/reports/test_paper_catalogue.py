@@ -50,18 +50,16 @@ def test_every_row_is_a_run_that_can_be_configured_and_rows_share_one_only_where
 
 
 def test_every_row_of_the_quick_profile_is_a_run_that_begins():
-    for run in {run.name: run for item in ITEMS for run in sum(runs_of(ITEMS[item], ONE_SEED).values(), [])}.values():
+    rows = [row for item in ITEMS.values() for row in runs_of(item, ONE_SEED).values()]
+    for run in {run.name: run for (run,) in rows}.values():
         Session(run.config)
 
 
 def test_memories_of_figure_12_hold_what_a_step_replays():
-    of = {
-        profile: {
-            label: runs[0].config.options
-            for label, runs in runs_of(ITEMS["figure12"], Request(bench, profile, 1)).items()
-        }
-        for bench, profile in (("continual-synth", "quick"), ("continual-vs", "paper"))
-    }
+    of = {}
+    for bench, profile in (("continual-synth", "quick"), ("continual-vs", "paper")):
+        rows = runs_of(ITEMS["figure12"], Request(bench, profile, seeds=1))
+        of[profile] = {label: run.config.options for label, (run,) in rows.items()}
     sizes = [of["paper"][f"MIR, memory × {factor:g}"] for factor in (0.25, 0.5, 1)]
     assert [(one["memory"], one["candidates"]) for one in sizes] == [(500, 5), (1000, 5), (2000, 5)]
     sizes = [of["quick"][f"MIR, memory × {factor:g}"] for factor in (0.25, 0.5, 1)]
