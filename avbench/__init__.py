@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from avbench.api import reproduce as reproduce
     from avbench.api import verify as verify
     from avbench.api import verify_dataset as verify_dataset
-    from avbench.downstream_run import evaluate_downstream as evaluate_downstream
+    from avbench.downstream.run import evaluate_downstream as evaluate_downstream
     from avbench.runner import Run as Run
     from avbench.runner import resume as resume
     from avbench.runner import run as run
@@ -61,7 +61,7 @@ _HOMES = {
         *("open_run", "overlap", "plan", "prepare", "prepare_dataset", "pretrain", "render_world", "report"),
         *("reproduce", "verify", "verify_dataset"),
     ),
-    "avbench.downstream_run": ("evaluate_downstream",),
+    "avbench.downstream.run": ("evaluate_downstream",),
     "avbench.runner": ("Run", "resume", "run", "run_config"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from avbench.doctor import Check
     from avbench.planning import Plan
     from avbench.reports.leaderboard.tracks import Board
-    from avbench.reproduction import Reproduction
     from avbench.runner import Run
+    from avbench.sweeps.reproduction import Reproduction
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
@@ -139,8 +139,8 @@ def reproduce(
     Raises:
         UsageError: an unknown item, setting or number.
     """
-    from avbench.reproduction import Request
-    from avbench.reproduction import reproduce as make
+    from avbench.sweeps.reproduction import Request
+    from avbench.sweeps.reproduction import reproduce as make
 
     folders = {task: Path(root) for task, root in (roots or {}).items()}
     request = Request(bench, profile, seeds, tuple(sets), tuple(strategies), folders)

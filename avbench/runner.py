@@ -171,9 +171,9 @@ def pretrain(config: RunConfig, out: Path, listeners: Sequence[Listener] = ()) -
         OccupiedError: another process is making `out`.
         Interrupted: SIGTERM or Ctrl-C came; everything is saved.
     """
-    from avbench.base_checkpoint import claimed
-    from avbench.base_start import check
-    from avbench.base_weights import make_base_weights
+    from avbench.base.checkpoint import claimed
+    from avbench.base.start import check
+    from avbench.base.weights import make_base_weights
     from avbench.plugins.blame import blamed
 
     announce = _Announcer(None, listeners)

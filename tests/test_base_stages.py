@@ -18,7 +18,7 @@ from tiny_run import TINY
 from torch import Tensor
 
 import avbench
-from avbench import base_checkpoint
+from avbench.base import checkpoint as base_checkpoint
 from avbench.config import RunConfig, merge, resolve_benchmark
 from avbench.errors import AvbenchError, Interrupted, OccupiedError, UsageError
 from avbench.runner import pretrain
@@ -198,7 +198,7 @@ def in_another_process(out: Path) -> str:
     """What a second command that makes the same weights says, at whatever the first one is."""
     script = f"""
         from pathlib import Path
-        from avbench.base_checkpoint import claimed
+        from avbench.base.checkpoint import claimed
         from avbench.errors import OccupiedError
         try:
             with claimed(Path({str(out)!r})):

@@ -15,7 +15,7 @@ from tiny_run import TINY
 import avbench
 from avbench.cli import main
 from avbench.config import merge
-from avbench.downstream_run import path_of
+from avbench.downstream.run import path_of
 from avbench.errors import AvbenchError, Interrupted, RunDirectoryError, UsageError
 from avbench.reports.downstream_section import downstream_views
 from avbench.reports.run_report import write_report

@@ -18,9 +18,9 @@ from avbench.config import RunConfig, dump, resolve
 from avbench.errors import RunDirectoryError
 from avbench.reports.paper.catalogue import ITEMS
 from avbench.reports.paper.published import read_published
-from avbench.reproduction import Request, runs_of
 from avbench.results.step_cost import StepCost
 from avbench.step_cost import at_printed_batch, fill, measure, measure_apart, step_config
+from avbench.sweeps.reproduction import Request, runs_of
 from avbench.training.memory import Field, TensorStore
 
 COST = StepCost(

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import pytest
 
-from avbench import sweep as sweeps
 from avbench.config import resolve
 from avbench.errors import OccupiedError, RunDirectoryError, UsageError
 from avbench.results import Provenance, Results, RunDirectory, comparability_key, config_hash, exam
-from avbench.sweep import Outcome, sweep
-from avbench.sweep_process import RunProcess, latest_step
-from avbench.sweep_run import SweepRun, claimed, is_busy, state
+from avbench.sweeps import sweep as sweeps
+from avbench.sweeps.process import RunProcess, latest_step
+from avbench.sweeps.run import SweepRun, claimed, is_busy, state
+from avbench.sweeps.sweep import Outcome, sweep
 
 ROOT = Path(__file__).parents[1]
 
@@ -159,7 +159,7 @@ def test_a_damaged_run_is_named_with_what_makes_it_anew(tmp_path, pretended):
 
 
 def test_a_second_sweep_in_the_same_folder_is_refused(tmp_path):
-    code = "import sys, time; from pathlib import Path; from avbench.sweep_run import claimed\n"
+    code = "import sys, time; from pathlib import Path; from avbench.sweeps.run import claimed\n"
     code += "with claimed(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
     try:
@@ -272,7 +272,7 @@ def test_impossible_numbers_of_jobs_are_refused(tmp_path, jobs):
 
 def test_a_run_is_asked_to_stop_when_the_sweep_is_gone():
     code = "import time, avbench.cli as c; c.main = lambda a: time.sleep(60)\n"
-    code += "from avbench import sweep_child; sweep_child.main()"
+    code += "from avbench.sweeps import child; child.main()"
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE)
     assert child.stdin is not None
     with pytest.raises(subprocess.TimeoutExpired):
@@ -299,12 +299,12 @@ def test_the_newest_step_is_read_from_a_journal_that_is_being_written(tmp_path):
 
 
 def test_a_second_sweep_is_refused_until_the_pages_are_written(monkeypatch, tmp_path):
-    from avbench import reproduction
+    from avbench.sweeps import reproduction
 
     said: list[str] = []
 
     def draw(*arguments: object) -> Path:
-        code = "import sys; from pathlib import Path; from avbench.sweep_run import claimed\n"
+        code = "import sys; from pathlib import Path; from avbench.sweeps.run import claimed\n"
         code += "with claimed(Path(sys.argv[1])): pass"
         done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
         said.append(done.stderr)

@@ -88,7 +88,7 @@ def evaluate(
     invocation.kept = AGAIN
     screen = console.output()
     with console.waiting(screen, "loading"):
-        from avbench import downstream_run as work
+        from avbench.downstream import run as work
         from avbench.runner import Run
 
         request = work.Request(task, root, backbone.value, checkpoint.value, variant, options, device, memory)

@@ -16,7 +16,7 @@ from avbench.paths import absolute
 from avbench.wording import shortened
 
 if TYPE_CHECKING:
-    from avbench.reproduction import Request
+    from avbench.sweeps.reproduction import Request
 
 LIST = "list"
 
@@ -63,7 +63,7 @@ def reproduce(
         show_items(seeds)
         return
     from avbench.reports.paper.catalogue import find_items
-    from avbench.reproduction import Request
+    from avbench.sweeps.reproduction import Request
 
     find_items(items)  # at once, before anything heavy is loaded
     if jobs < 1:
@@ -111,8 +111,8 @@ def show_items(seeds: int) -> None:
 def show_plan(items: list[str], request: Request, out: Path) -> None:
     """The commands of the runs that are not complete yet, each once; how many are."""
     from avbench.reports.paper.catalogue import find_items
-    from avbench.reproduction import check_roots, runs_of
-    from avbench.sweep_run import state
+    from avbench.sweeps.reproduction import check_roots, runs_of
+    from avbench.sweeps.run import state
 
     with console.waiting(console.errors(), "looking"):
         check_roots(find_items(items), request.roots)
@@ -137,7 +137,7 @@ def show_plan(items: list[str], request: Request, out: Path) -> None:
 
 def _make(items: list[str], request: Request, out: Path, jobs: int) -> None:
     from avbench.cli.sweep_progress import sweep_progress
-    from avbench.reproduction import reproduce as make
+    from avbench.sweeps.reproduction import reproduce as make
 
     screen = console.output()
     with sweep_progress(screen) as shown:

@@ -81,12 +81,16 @@ def _smaller(variant: Variant, factor: float) -> tuple[Change, ...]:
 
 def _memory(factor: float, values: Mapping[str, Any]) -> int:
     """A share of the profile’s memory, but what a step replays at least."""
-    return max(round(factor * values["options"]["memory"]), values["training"]["batch_size"])
+    memory: int = values["options"]["memory"]
+    batch: int = values["training"]["batch_size"]
+    return max(round(factor * memory), batch)
 
 
 def _candidates(factor: float, values: Mapping[str, Any]) -> int:
     """As many batches as the profile has, or as the memory holds."""
-    return min(values["options"]["candidates"], _memory(factor, values) // values["training"]["batch_size"])
+    candidates: int = values["options"]["candidates"]
+    batch: int = values["training"]["batch_size"]
+    return min(candidates, _memory(factor, values) // batch)
 
 
 FIGURE_12 = Item(

@@ -13,7 +13,7 @@ from avbench import registry
 from avbench.benchmarks.continual_as import ContinualAS
 from avbench.benchmarks.continual_as_tasks import task_classes
 from avbench.config import ModelConfig
-from avbench.downstream_options import resolve_options
+from avbench.downstream.options import resolve_options
 from avbench.errors import DataError
 from avbench.evaluation.downstream.classification import Classification, ClassificationOptions
 from avbench.evaluation.downstream.task import Place, Workbench

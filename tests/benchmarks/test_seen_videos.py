@@ -19,7 +19,7 @@ from avbench import seen_videos
 from avbench.benchmarks.continual_vs import task_classes
 from avbench.cli import main
 from avbench.config import merge, resolve_benchmark
-from avbench.downstream_overlap import cautions, overlap
+from avbench.downstream.overlap import cautions, overlap
 from avbench.errors import RunDirectoryError
 from avbench.results import RunDirectory
 from avbench.results.downstream import VideoOverlap

@@ -6,7 +6,7 @@ from typing import get_args
 
 from avbench.benchmarks.known_datasets import DATASETS
 from avbench.cli import data, downstream, weights
-from avbench.downstream_run import Which
+from avbench.downstream.run import Which
 from avbench.model.importing import SOURCES
 from avbench.results.downstream import Backbone
 

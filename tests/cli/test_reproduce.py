@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import typer.testing
 
-from avbench import reproduction
 from avbench.cli.app import app
 from avbench.cli.options import Choices
 from avbench.cli.sweep_progress import SweepProgress
 from avbench.errors import AvbenchError, Interrupted, UsageError
 from avbench.reports.paper.catalogue import ITEMS
-from avbench.reproduction import Request, runs_of
 from avbench.results import config_hash
-from avbench.sweep import Outcome
+from avbench.sweeps import reproduction
+from avbench.sweeps.reproduction import Request, runs_of
+from avbench.sweeps.sweep import Outcome
 
 
 def call(*arguments: str) -> typer.testing.Result:

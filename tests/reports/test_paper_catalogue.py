@@ -16,7 +16,7 @@ from avbench.reports.headline import TITLES
 from avbench.reports.paper.catalogue import ITEMS, find_items
 from avbench.reports.paper.declaration import Change
 from avbench.reports.paper.published import read_published
-from avbench.reproduction import Request, runs_of
+from avbench.sweeps.reproduction import Request, runs_of
 from avbench.training.session import Session
 
 ONE_SEED = Request("continual-synth", "quick", seeds=1)

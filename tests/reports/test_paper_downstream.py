@@ -9,9 +9,10 @@ import pytest
 from many_runs import make_run
 from test_paper_pages import material
 
-from avbench import downstream_run, registry, reproduction_judging
+from avbench import registry
 from avbench.config import RunConfig
-from avbench.downstream_options import resolve_options
+from avbench.downstream import run as downstream_run
+from avbench.downstream.options import resolve_options
 from avbench.errors import CheckpointError, DataError
 from avbench.reports.paper.catalogue import ITEMS
 from avbench.reports.paper.declaration import Judged
@@ -19,10 +20,11 @@ from avbench.reports.paper.document import Table
 from avbench.reports.paper.material import Material
 from avbench.reports.paper.published import Published, read_published
 from avbench.reports.paper.renderers import render
-from avbench.reproduction_judging import judge
 from avbench.results import RunDirectory
 from avbench.results.downstream import DownstreamResult, Evaluation, Score, Summary
 from avbench.results.schema import Caution, Provenance
+from avbench.sweeps import judging as reproduction_judging
+from avbench.sweeps.judging import judge
 
 VALUES = {"er": (50.0, 60.0), "stella": (70.0, 72.0)}
 

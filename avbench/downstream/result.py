@@ -13,7 +13,7 @@ from avbench.results.downstream_files import path_in
 from avbench.results.schema import Caution, Quarantined, Results, TaskCoverage
 
 if TYPE_CHECKING:
-    from avbench.downstream_run import Request
+    from avbench.downstream.run import Request
     from avbench.evaluation.downstream.task import DownstreamTask, Splits
     from avbench.plugins.plugin import Plugin
 
@@ -53,7 +53,7 @@ def assemble(asked: Asked, task: DownstreamTask, splits: Splits, evaluations: Se
         HookError: the task names YouTube ids that are none.
         RunDirectoryError: the run's list of videos is damaged.
     """
-    from avbench.downstream_overlap import cautions
+    from avbench.downstream.overlap import cautions
     from avbench.evaluation.downstream.judging import summaries
 
     config, results = asked.directory.config, asked.results
@@ -92,7 +92,7 @@ def assemble(asked: Asked, task: DownstreamTask, splits: Splits, evaluations: Se
 
 
 def _overlap(asked: Asked, task: DownstreamTask, splits: Splits) -> VideoOverlap | None:
-    from avbench.downstream_overlap import overlap
+    from avbench.downstream.overlap import overlap
     from avbench.evaluation.downstream.hook_results import youtube_ids
 
     if splits.synthetic:

@@ -1,6 +1,6 @@
 """The papers' tables and figures, made here: which runs they need, and from those to a page. `avbench reproduce`.
 
-from avbench.reproduction import Request, reproduce
+from avbench.sweeps.reproduction import Request, reproduce
 
 reproduce(["table1", "figure6"], Request("continual-synth", "quick", seeds=3), out, jobs=2)
 """
@@ -21,8 +21,8 @@ from avbench.errors import AvbenchError, UsageError
 from avbench.reports.paper.catalogue import find_items
 from avbench.reports.paper.declaration import Item, Variant
 from avbench.results import Event, Results, RunDirectory
-from avbench.sweep import Outcome, sweep_claimed
-from avbench.sweep_run import SweepRun, claimed
+from avbench.sweeps.run import SweepRun, claimed
+from avbench.sweeps.sweep import Outcome, sweep_claimed
 from avbench.wording import shortened
 
 _CHOSEN = {"strategy": "--strategies", "bench": "--bench", "profile": "--profile", "seed": "--seeds"}
@@ -72,7 +72,7 @@ def reproduce(
     Args:
         names: such as "table1"; `all` stands for every item.
         jobs: runs at a time.
-        listen: called with the events of `avbench.sweep.sweep`, and `measuring` and `rendering`.
+        listen: called with the events of `avbench.sweeps.sweep.sweep`, and `measuring` and `rendering`.
 
     Raises:
         UsageError: an unknown or impossible item, setting or number.
@@ -168,8 +168,8 @@ def _render(item: Item, rows: Rows, request: Request, out: Path, outcome: Outcom
     from avbench.reports.paper.material import Material, read_entry
     from avbench.reports.paper.page import write
     from avbench.reports.paper.renderers import render
-    from avbench.reproduction_judging import judge
     from avbench.step_cost import measure_apart
+    from avbench.sweeps.judging import judge
 
     variants = [variant for variant in item.variants if variant.label in rows]
     steps, problems = {}, []

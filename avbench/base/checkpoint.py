@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from avbench.base_start import description, starting_weights
+from avbench.base.start import description, starting_weights
 from avbench.benchmarks.streams import AudioVideoBenchmark
 from avbench.config import RunConfig
 from avbench.errors import CheckpointError, OccupiedError, UsageError

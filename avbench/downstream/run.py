@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from avbench import registry
-from avbench.downstream_options import changed_options, resolve_options
-from avbench.downstream_result import Asked, assemble
+from avbench.downstream.options import changed_options, resolve_options
+from avbench.downstream.result import Asked, assemble
 from avbench.errors import Interrupted, RunDirectoryError, UsageError
 from avbench.paths import absolute
 from avbench.results.atomic import unwritable, write_atomically

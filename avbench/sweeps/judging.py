@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from avbench import registry
-from avbench.downstream_options import asked_by_variant
-from avbench.downstream_run import Request, evaluate
+from avbench.downstream.options import asked_by_variant
+from avbench.downstream.run import Request, evaluate
 from avbench.errors import AvbenchError, DataError, Interrupted
 from avbench.reports.paper.declaration import Item, Judged
 from avbench.results import Event, Results, RunDirectory

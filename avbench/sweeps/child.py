@@ -1,4 +1,4 @@
-"""`python -m avbench.sweep_child ARGUMENTS`: the command line, stopped once the process that started it is gone."""
+"""`python -m avbench.sweeps.child ARGUMENTS`: the command line, stopped once the process that started it is gone."""
 
 from __future__ import annotations
 

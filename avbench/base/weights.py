@@ -11,8 +11,9 @@ from typing import Any, Literal
 from torch import Tensor
 
 import avbench
-from avbench import base_start, seen_videos
-from avbench.base_checkpoint import Unfinished, decided_by
+from avbench import seen_videos
+from avbench.base import start as base_start
+from avbench.base.checkpoint import Unfinished, decided_by
 from avbench.benchmarks.streams import AudioVideoBenchmark, rows_of
 from avbench.config import RunConfig, Section
 from avbench.errors import Interrupted

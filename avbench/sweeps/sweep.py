@@ -15,8 +15,8 @@ from pathlib import Path
 from avbench.errors import AvbenchError, UsageError
 from avbench.results import Event
 from avbench.runner import stop_signals
-from avbench.sweep_process import RunProcess
-from avbench.sweep_run import LOGS, SweepRun, claimed, is_busy, state
+from avbench.sweeps.process import RunProcess
+from avbench.sweeps.run import LOGS, SweepRun, claimed, is_busy, state
 
 BUSY_SECONDS = 120.0  # how long a run is waited for that another process is at work on
 Listener = Callable[[Event], None]
@@ -56,7 +56,7 @@ def sweep(runs: Sequence[SweepRun], out: Path, jobs: int = 1, listen: Listener =
 
 
 def sweep_claimed(runs: Sequence[SweepRun], out: Path, jobs: int = 1, listen: Listener = lambda event: None) -> Outcome:
-    """`sweep` for a caller that has `out` for itself already (`avbench.sweep_run.claimed`) and keeps it afterwards."""
+    """`sweep` for a caller that has `out` for itself already (`avbench.sweeps.run.claimed`) and keeps it afterwards."""
     if jobs < 1:
         raise UsageError(f"--jobs {jobs}: at least one run at a time")
     unique = list({run.name: run for run in runs}.values())

@@ -36,7 +36,7 @@ class RunProcess:
             with log.open("ab") as file:
                 self._log_start = file.tell()
                 self._process = subprocess.Popen(
-                    [sys.executable, "-W", "ignore", "-m", "avbench.sweep_child", *arguments],
+                    [sys.executable, "-W", "ignore", "-m", "avbench.sweeps.child", *arguments],
                     stdin=subprocess.PIPE,
                     stdout=file,
                     stderr=subprocess.STDOUT,

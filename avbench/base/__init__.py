@@ -1,0 +1,1 @@
+"""Base weights: what every method starts from, and the command that makes them."""
