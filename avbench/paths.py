@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+from avbench.errors import UsageError
 from avbench.wording import shortened
 
 
@@ -41,3 +42,21 @@ def check_name(path: Path) -> None:
             raise ValueError(f"the name {shortened(str(path))} is too long; use a shorter one") from None
     except ValueError:
         raise ValueError(f"the name {shortened(str(path))} holds a character that no name can") from None
+
+
+def check_reachable(path: Path, option: str) -> None:
+    """Whether something could be made at `path`, as far as its name says.
+
+    Args:
+        option: that names it, for the message.
+
+    Raises:
+        UsageError: nothing can have that name, or nobody may look at it.
+    """
+    try:
+        check_name(path)
+        path.exists()
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{option}: can't look at {shortened(str(path))}: {error.strerror}; choose another") from None

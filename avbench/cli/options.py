@@ -14,7 +14,7 @@ import typer
 from avbench import registry
 from avbench.config import RunConfig, parse_override, read_yaml, resolve, resolve_benchmark
 from avbench.errors import UsageError
-from avbench.paths import absolute, check_name
+from avbench.paths import absolute, check_reachable
 from avbench.wording import shortened
 
 CHOSEN = {"strategy": "strategy", "bench": "benchmark", "profile": "profile"}  # option: what it chooses
@@ -208,11 +208,5 @@ def checked_out(out: Path) -> Path:
     Raises:
         UsageError: nothing can have that name, or nobody may look at it.
     """
-    try:
-        check_name(out)
-        out.exists()
-    except ValueError as error:
-        raise UsageError(f"--out: {error}") from None
-    except OSError as error:
-        raise UsageError(f"--out: can't look at {shortened(str(out))}: {error.strerror}; choose another") from None
+    check_reachable(out, "--out")
     return out

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from avbench.errors import RunDirectoryError, UsageError
-from avbench.paths import check_name
-from avbench.wording import shortened
+from avbench.errors import RunDirectoryError
+from avbench.paths import check_reachable
 
 CONFIG, REPORT = "config.yaml", "report.html"  # of a run directory
 
@@ -77,13 +76,7 @@ def check_target(path: Path, option: str) -> None:
         UsageError: nothing can have that name, or nobody may look at it.
         RunDirectoryError: it is a device, a pipe or a socket.
     """
-    try:
-        check_name(path)
-        path.exists()
-    except ValueError as error:
-        raise UsageError(f"{option}: {error}") from None
-    except OSError as error:
-        raise UsageError(f"{option}: can't look at {shortened(str(path))}: {error.strerror}; choose another") from None
+    check_reachable(path, option)
     check_replaceable(path)
 
 
