@@ -66,13 +66,13 @@ def curves(
     """
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    margin, foot = 0.45, 0.5
+    margin, foot = 0.45, 0.56
     figure = Figure(figsize=(columns * (size[0] + margin), rows * (size[1] + foot)))
     width, height = figure.get_size_inches()
     colours = colour_of(names)
     for place, panel in enumerate(panels):
         row, column = divmod(place, columns)
-        left, bottom = margin + column * (size[0] + margin), height - (row + 1) * (size[1] + foot) + 0.36
+        left, bottom = margin + column * (size[0] + margin), height - (row + 1) * (size[1] + foot) + 0.42
         axes = figure.add_axes((left / width, bottom / height, (size[0] - 0.05) / width, (size[1] - 0.12) / height))
         _panel(axes, panel, list(names), colours)
         axes.set_xlabel(x_label)
