@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = 8  # custom properties --m0 to --m7 of the page; where there are more methods, each is drawn by itself
-_PLACEHOLDER = re.compile(r"(?<=:)#0b0b0([0-7])\b")
+_PLACEHOLDER = re.compile(r"(?<=: )#0b0b0([0-7])\b")
 
 
 @dataclass(frozen=True)
