@@ -77,7 +77,7 @@ def _picture(path: Path, size: int) -> npt.NDArray[np.uint8]:
         raise MediaError("unreadable", f"{path} is no ordinary file")
     try:
         with Image.open(path, formats=["JPEG", "PNG"]) as image:
-            pixels = np.asarray(image.convert("RGB"))
+            pixels = np.array(image.convert("RGB"))  # writable, as torch wants it
     except (OSError, ValueError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise MediaError("undecodable", f"{path} can't be decoded ({error})") from None
     return centre(pixels, size)
